@@ -1,0 +1,170 @@
+"""A config.json that remembers which of its keys were read.
+
+Formulas ask a `Config` for hyper-parameters. What nobody asked for is reported as unread, because a
+key that changes shapes and is not read makes a formula silently wrong.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeVar
+
+from verify.errors import ConfigError
+
+T = TypeVar("T")
+
+_REQUIRED: Final = object()
+
+#: Keys that never change the shape of a parameter, so that leaving them unread is no news.
+NOT_SHAPES: Final = frozenset(
+    """
+    _name_or_path _attn_implementation attn_implementation architectures model_type auto_map
+    transformers_version torch_dtype dtype bos_token_id eos_token_id pad_token_id sep_token_id
+    cls_token_id unk_token_id mask_token_id decoder_start_token_id use_cache use_return_dict
+    return_dict output_attentions output_hidden_states output_router_logits torchscript use_bfloat16
+    task_specific_params initializer_range initializer_factor initializer_cutoff_factor rms_norm_eps
+    layer_norm_eps layer_norm_epsilon norm_eps norm_epsilon hidden_act hidden_activation activation
+    activation_function attention_dropout attention_probs_dropout_prob hidden_dropout_prob
+    hidden_dropout classifier_dropout dropout attn_pdrop embd_pdrop resid_pdrop resid_dropout
+    embd_dropout classifier_dropout_prob dropout_rate gradient_checkpointing rope_theta rope_scaling
+    rope_parameters rope_interleave rope_local_base_freq partial_rotary_factor rotary_pct rotary_emb_base
+    pretraining_tp max_sequence_length max_length temperature top_k top_p do_sample repetition_penalty
+    norm_topk_prob routed_scaling_factor router_aux_loss_coef router_z_loss_coef scoring_func topk_group
+    topk_method n_group seq_aux aux_loss_alpha num_experts_per_tok ep_size sliding_window
+    max_window_layers use_sliding_window attn_logit_softcapping final_logit_softcapping
+    query_pre_attn_scalar summary_activation summary_first_dropout summary_proj_to_labels summary_type
+    summary_use_proj scale_attn_weights scale_attn_by_inverse_layer_idx reorder_and_upcast_attn
+    label2id id2label problem_type finetuning_task is_encoder_decoder is_decoder prefix language
+    """.split()
+)
+
+
+class Config:
+    """A config.json, or one section of it, with typed access that records what was read."""
+
+    def __init__(self, values: Mapping[str, object], *, path: str = "") -> None:
+        """Wrap the parsed JSON object.
+
+        Args:
+            values: The object, with string keys.
+            path: Where it stands inside the whole config, such as `text_config.`.
+        """
+        self._values = values
+        self._path = path
+        self._read: set[str] = set()
+        self._sections: dict[str, Config] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return self._values.get(key) is not None
+
+    def integer(self, *names: str, default: int | None = None, minimum: int = 1) -> int:
+        """Read a whole number.
+
+        Args:
+            names: The key, then other spellings of it in the wild; the first that is set counts.
+            default: Used when none of them is set; without it the key is required.
+            minimum: The smallest value that makes sense.
+
+        Raises:
+            ConfigError: The key is missing, not a whole number, too small, or two spellings disagree.
+        """
+        name, value = self._first(names, _REQUIRED if default is None else default)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ConfigError(f"{self._path}{name} is {value!r}", expected="a whole number", hint="correct config.json")
+        if value < minimum:
+            raise ConfigError(
+                f"{self._path}{name} is {value}", expected=f"at least {minimum}", hint="correct config.json"
+            )
+        return value
+
+    def flag(self, *names: str, default: bool) -> bool:
+        """Read a boolean; `default` when the key is missing or null.
+
+        Raises:
+            ConfigError: The value is not a boolean.
+        """
+        name, value = self._first(names, default)
+        if not isinstance(value, bool):
+            raise ConfigError(f"{self._path}{name} is {value!r}", expected="true or false", hint="correct config.json")
+        return value
+
+    def text(self, *names: str, default: str | None = None) -> str:
+        """Read a string.
+
+        Raises:
+            ConfigError: The key is missing without a default, or not a string.
+        """
+        name, value = self._first(names, _REQUIRED if default is None else default)
+        if not isinstance(value, str):
+            raise ConfigError(f"{self._path}{name} is {value!r}", expected="a string", hint="correct config.json")
+        return value
+
+    def number(self, *names: str, default: float | None = None) -> float:
+        """Read a number that need not be whole, such as an expansion factor.
+
+        Raises:
+            ConfigError: The key is missing without a default, or not a number.
+        """
+        name, value = self._first(names, _REQUIRED if default is None else default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ConfigError(f"{self._path}{name} is {value!r}", expected="a number", hint="correct config.json")
+        return value
+
+    def items(self, *names: str, default: tuple[object, ...] | None = None) -> tuple[object, ...]:
+        """Read a list.
+
+        Raises:
+            ConfigError: The key is missing without a default, or not a list.
+        """
+        name, value = self._first(names, _REQUIRED if default is None else default)
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(f"{self._path}{name} is {value!r}", expected="a list", hint="correct config.json")
+        return tuple(value)
+
+    def section(self, name: str) -> "Config":
+        """Read a nested object, such as `text_config`, as a config of its own.
+
+        Raises:
+            ConfigError: The key is missing or not an object.
+        """
+        if name not in self._sections:
+            _, value = self._first((name,), _REQUIRED)
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{self._path}{name} is {value!r}", expected="an object", hint="correct config.json")
+            self._sections[name] = Config(value, path=f"{self._path}{name}.")
+        return self._sections[name]
+
+    @property
+    def architecture(self) -> str:
+        """The class named first in `architectures`, or "" where none is."""
+        classes = self.items("architectures", default=())
+        return str(classes[0]) if classes else ""
+
+    def unread(self) -> tuple[str, ...]:
+        """Keys that nobody read and that are not known to leave shapes alone, sorted."""
+        return tuple(sorted(self._unread()))
+
+    def _unread(self) -> Iterator[str]:
+        for key, value in self._values.items():
+            if key in self._read:
+                if key in self._sections:
+                    yield from self._sections[key].unread()
+            elif key not in NOT_SHAPES and value is not None:
+                yield f"{self._path}{key}"
+
+    def _first(self, names: tuple[str, ...], default: object) -> tuple[str, object]:
+        """The first spelling that is set, with its value; all of them count as read."""
+        self._read.update(names)
+        present = [(name, self._values[name]) for name in names if self._values.get(name) is not None]
+        if not present:
+            if default is _REQUIRED:
+                raise ConfigError(
+                    f"{self._path}{names[0]} is missing", expected="it in config.json", hint="add it or name another file"
+                )
+            return names[0], default
+        for name, value in present[1:]:
+            if value != present[0][1]:
+                raise ConfigError(
+                    f"{self._path}{present[0][0]} is {present[0][1]!r} and {self._path}{name} is {value!r}",
+                    expected="one value",
+                    hint="correct config.json",
+                )
+        return present[0]

@@ -1,0 +1,1 @@
+"""Evidence: what a checkpoint holds, one file per kind."""

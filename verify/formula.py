@@ -1,0 +1,169 @@
+"""A formula as data: slots and their named axes.
+
+`attention.k : (num_key_value_heads*head_dim) x hidden_size` is one `Term`. Its count, the shape it
+expects, its text and its LaTeX are all read off that record.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+
+from verify.roles import Cause, Kind, Slot
+from verify.symbols import Size, Symbol
+
+ONE = Size.of(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The layers that hold a term.
+
+    Attributes:
+        indices: Their indices, as in the names of the tensors.
+        count: How many they are, symbolically; its value is `len(indices)`.
+        text: Which they are, as a condition on the layer index `i`; "" for all of them.
+    """
+
+    indices: tuple[int, ...]
+    count: Size
+    text: str = ""
+
+    @classmethod
+    def every(cls, count: Size) -> "Layers":
+        """Layers 0 … count - 1."""
+        return cls(tuple(range(count.value)), count)
+
+    @classmethod
+    def some(cls, indices: Iterable[int], text: str, count: Size | None = None) -> "Layers":
+        """A subset of the layers, described by `text`; `count` is its symbolic size where there is one."""
+        chosen = tuple(indices)
+        return cls(chosen, count or Size.symbol(f"#[{text}]", len(chosen)), text)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One kind of tensor: a slot, its axes, and how often it occurs.
+
+    Attributes:
+        slot: What it is.
+        axes: Its axes in the order of the stored shape; each is a polynomial over config names.
+        layers: The layers that hold it, or None when it stands outside the layers.
+        copies: How many each layer holds: the number of experts, 1 otherwise.
+    """
+
+    slot: Slot
+    axes: tuple[Size, ...]
+    layers: Layers | None = None
+    copies: Size = ONE
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape expected of each tensor."""
+        return tuple(axis.value for axis in self.axes)
+
+    @property
+    def indices(self) -> tuple[int | None, ...]:
+        """The layer indices, or `(None,)` outside the layers."""
+        return self.layers.indices if self.layers else (None,)
+
+    @property
+    def count(self) -> int:
+        """Elements of the whole model in this term."""
+        return len(self.indices) * self.copies.value * prod(self.shape)
+
+    @property
+    def per_layer(self) -> Size:
+        """Elements of one layer, symbolically."""
+        size = self.copies
+        for axis in self.axes:
+            size *= axis
+        return size
+
+    @property
+    def size(self) -> Size:
+        """Elements of the whole model, symbolically."""
+        return self.per_layer * self.layers.count if self.layers else self.per_layer
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Tensors that a checkpoint may hold beside the formula, all of them or none, and why.
+
+    Attributes:
+        cause: Why a file would hold them.
+        terms: What they are, exactly.
+        note: One sentence with the source, shown with the finding.
+    """
+
+    cause: Cause
+    terms: tuple[Term, ...]
+    note: str = ""
+
+    @property
+    def count(self) -> int:
+        """Elements of all its terms."""
+        return sum(term.count for term in self.terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """The analytic prediction for one model.
+
+    Attributes:
+        name: The family, named as its `model_type`.
+        source: Where the formula comes from.
+        terms: What the model has.
+        extras: What a checkpoint of it may hold besides.
+    """
+
+    name: str
+    source: str
+    terms: tuple[Term, ...]
+    extras: tuple[Extra, ...] = ()
+
+    def of(self, kind: Kind) -> tuple[Term, ...]:
+        """The terms of one kind."""
+        return tuple(term for term in self.terms if term.slot.kind is kind)
+
+    def count(self, kind: Kind = Kind.PARAMETER) -> int:
+        """Elements of all terms of one kind."""
+        return sum(term.count for term in self.of(kind))
+
+    @property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """Every hyper-parameter in it, sorted by name."""
+        sizes = [
+            size
+            for term in self.terms
+            for size in (*term.axes, term.copies, *((term.layers.count,) if term.layers else ()))
+        ]
+        return tuple(sorted({symbol for size in sizes for symbol in size.symbols()}))
+
+    def total(self) -> Size:
+        """The parameter count as one expanded polynomial."""
+        return sum((term.size for term in self.of(Kind.PARAMETER)), Size.of(0))
+
+    def grouped(self) -> tuple[tuple[Layers | None, Size], ...]:
+        """The parameter count per set of layers: (layers, polynomial of one layer), in order of appearance."""
+        groups: dict[tuple[str, tuple[int, ...]] | None, tuple[Layers | None, Size]] = {}
+        for term in self.of(Kind.PARAMETER):
+            key = (term.layers.count.text(), term.layers.indices) if term.layers else None
+            layers, size = groups.get(key, (term.layers, Size.of(0)))
+            groups[key] = (layers, size + term.per_layer)
+        return tuple(groups.values())
+
+    def text(self, *, letters: bool = False) -> str:
+        """The closed form of the parameter count, one bracket per set of layers."""
+        return " + ".join(
+            f"{layers.count.text(letters=letters)}*({size.text(letters=letters)})"
+            if layers
+            else size.text(letters=letters)
+            for layers, size in self.grouped()
+        )
+
+    def latex(self) -> str:
+        """The closed form of the parameter count as LaTeX."""
+        return " + ".join(
+            rf"{layers.count.latex()}\left({size.latex()}\right)" if layers else size.latex()
+            for layers, size in self.grouped()
+        )

@@ -1,0 +1,94 @@
+"""Which stored tensor belongs to which slot, by exact name.
+
+A tensor's name is split on dots; its numbers become `{}` and the result is looked up in a table:
+`model.layers.17.mlp.up_proj.weight` is `layers.{}.mlp.up_proj.weight` of layer 17 behind the prefix
+`model.`. No pattern is matched and no substring searched: a name that is not in the table is
+unclassified, and shown.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from verify.roles import Fused, Kind, Role, Slot
+
+Entry: TypeAlias = Slot | Fused
+
+
+def slot(text: str, *, kind: Kind = Kind.PARAMETER, stack: str = "") -> Slot:
+    """Read a slot written `role.part`, such as `attention.q` or `mlp.up.bias`."""
+    role, _, part = text.partition(".")
+    return Slot(Role(role), part, kind, stack)
+
+
+def modules(table: Mapping[str, str], *, stack: str = "") -> dict[str, Entry]:
+    """Entries for modules with a weight and perhaps a bias: `{"lm_head": "head.lm_head"}`."""
+    entries: dict[str, Entry] = {}
+    for module, text in table.items():
+        entries[f"{module}.weight"] = slot(text, stack=stack)
+        entries[f"{module}.bias"] = slot(f"{text}.bias", stack=stack)
+    return entries
+
+
+def buffers(table: Mapping[str, str], *, stack: str = "") -> dict[str, Entry]:
+    """Entries for buffers, by full name."""
+    return {name: slot(text, kind=Kind.BUFFER, stack=stack) for name, text in table.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tensor belongs.
+
+    Attributes:
+        entry: Its slot, or the slots it holds.
+        layer: The index of its layer, or None outside the layers.
+        prefixed: Whether its name carries a prefix, as under a head.
+    """
+
+    entry: Entry
+    layer: int | None
+    prefixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NameTable:
+    """The tensor names of one family.
+
+    Attributes:
+        backbone: Names inside the bare model.
+        head: Names outside it.
+        prefixes: What stands before the backbone's names under a head, such as `model.`.
+    """
+
+    backbone: Mapping[str, Entry]
+    head: Mapping[str, Entry] = field(default_factory=dict)
+    prefixes: tuple[str, ...] = ()
+
+    def find(self, name: str) -> Place | None:
+        """The place of a tensor, or None when the name is in no table."""
+        parts = name.split(".")
+        numbers = [index for index, part in enumerate(parts) if part.isdecimal() and part.isascii()]
+        for template in _templates(parts, numbers):
+            for key in self._without_prefix(template):
+                entry = self.head.get(key) or self.backbone.get(key)
+                if entry is not None:
+                    layer = int(parts[numbers[0]]) if numbers and "{}" in key else None
+                    return Place(entry, layer, prefixed=key != template)
+        return None
+
+    def _without_prefix(self, template: str) -> Iterator[str]:
+        yield template
+        for prefix in self.prefixes:
+            if template.startswith(prefix):
+                yield template[len(prefix) :]
+
+
+def _templates(parts: list[str], numbers: Iterable[int]) -> Iterator[str]:
+    """The name with all its numbers open, then only the first, then none."""
+    everywhere = set(numbers)
+    if not everywhere:
+        yield ".".join(parts)
+        return
+    first = {min(everywhere)}
+    for chosen in (everywhere, first, set[int]()) if len(everywhere) > 1 else (everywhere, set[int]()):
+        yield ".".join("{}" if index in chosen else part for index, part in enumerate(parts))
