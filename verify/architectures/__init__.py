@@ -1,0 +1,70 @@
+"""Formulas: one file, one family, named as its `model_type`.
+
+A family module has four names, and nothing has to be registered anywhere else:
+
+* `SOURCE`: the paper and the modelling code that the formula was written from;
+* `ALIASES`: other `model_type`s that have the same formula;
+* `NAMES`: a `NameTable`, the slot of each stored tensor by its exact name;
+* `formula(config)`: the `Formula` for one config.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Protocol, cast
+
+from verify.config import Config
+from verify.errors import UnknownArchitectureError
+from verify.formula import Formula
+from verify.names import NameTable
+
+
+class Family(Protocol):
+    """What a family module offers."""
+
+    SOURCE: str
+    ALIASES: tuple[str, ...]
+    NAMES: NameTable
+
+    def formula(self, config: Config) -> Formula:
+        """The formula for one config."""
+
+
+def names() -> tuple[str, ...]:
+    """The families there are, sorted."""
+    return tuple(sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_")))
+
+
+def load(name: str) -> Family:
+    """The family module of that name."""
+    return cast("Family", import_module(f"{__name__}.{name}"))
+
+
+def find(model_type: str) -> Family:
+    """The family of a `model_type`, by its own name or as an alias.
+
+    Raises:
+        UnknownArchitectureError: No family has it.
+    """
+    if model_type in names():
+        return load(model_type)
+    if model_type in aliases():
+        return load(aliases()[model_type])
+    raise UnknownArchitectureError(
+        f"model_type {model_type!r} has no formula",
+        expected="one of those that `verify families` lists",
+        hint="give one with --formula, or add a file to verify/architectures",
+    )
+
+
+@cache
+def aliases() -> dict[str, str]:
+    """Each alias with its family; reads every family file once."""
+    return dict(_aliases())
+
+
+def _aliases() -> Iterator[tuple[str, str]]:
+    for name in names():
+        for alias in load(name).ALIASES:
+            yield alias, name

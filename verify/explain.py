@@ -1,0 +1,120 @@
+"""Why a checkpoint and a formula differ: causes that the evidence itself proves.
+
+A formula says, besides what a model has, what a checkpoint of it may hold: stored buffers, the copy of
+a tied head, a multi-token-prediction layer, quantisation scales, another head. Each such group
+explains a difference only when every one of its tensors is there, in the predicted shape. What no
+group explains stays unexplained, and fails.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from verify.breakdown import EMPTY, Breakdown, Cell, Key, expect
+from verify.diff import Difference, diff
+from verify.evidence.base import Problem
+from verify.formula import Extra
+from verify.roles import Cause, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to report about a checkpoint.
+
+    Attributes:
+        cause: Why there is a difference.
+        elements: Measured minus expected elements.
+        slot: The layer type, or the tensor or file, that it is about.
+        explained: Whether the evidence proves that the difference is harmless to the formula.
+        detail: One sentence: where, how many, and what proves it.
+    """
+
+    cause: Cause
+    elements: int
+    slot: str
+    explained: bool
+    detail: str = ""
+
+
+def explain(
+    expected: Mapping[Key, Cell], extras: Iterable[Extra], measured: Breakdown, problems: Iterable[Problem] = ()
+) -> tuple[Finding, ...]:
+    """Account for every difference between a prediction and a checkpoint.
+
+    Args:
+        expected: The cells of the prediction.
+        extras: What a checkpoint may hold besides.
+        measured: What it holds.
+        problems: Contradictions that were found while reading it.
+    """
+    differences = {(found.slot, found.layer): found for found in diff(expected, measured.cells)}
+    return (
+        *_extras(extras, differences),
+        *_missing_head(expected, measured, differences),
+        *_unexplained(differences.values()),
+        *(
+            Finding(Cause.UNCLASSIFIED, tensor.elements, tensor.name, explained=False, detail=f"shape {tensor.shape}")
+            for tensor in measured.unclassified
+        ),
+        *(
+            Finding(Cause.INDEX if problem.fatal else Cause.DECLARED, 0, problem.subject, not problem.fatal, problem.message)
+            for problem in problems
+        ),
+    )
+
+
+def _extras(extras: Iterable[Extra], differences: dict[Key, Difference]) -> list[Finding]:
+    """Findings for the extra groups that are there, the largest first; what they explain is taken out of `differences`."""
+    findings = []
+    for group in sorted(extras, key=lambda group: -len(group.terms)):
+        cells = expect(group.terms)
+        if cells and all(
+            key in differences and not differences[key].expected.shapes and differences[key].measured.shapes == cell.shapes
+            for key, cell in cells.items()
+        ):
+            for key in cells:
+                del differences[key]
+            slots = dict.fromkeys(str(term.slot) for term in group.terms)
+            name = next(iter(slots)) + (f" and {len(slots) - 1} more" if len(slots) > 1 else "")
+            findings.append(Finding(group.cause, group.count, name, explained=True, detail=group.note))
+    return findings
+
+
+def _missing_head(
+    expected: Mapping[Key, Cell], measured: Breakdown, differences: dict[Key, Difference]
+) -> list[Finding]:
+    """A head that the config names and the file lacks, when the names prove a bare backbone was saved."""
+    keys = [key for key in expected if key[0].role is Role.HEAD]
+    absent = [key for key in keys if key in differences and differences[key].measured == EMPTY]
+    if not keys or len(absent) != len(keys) or measured.prefixed:
+        return []
+    elements = sum(differences.pop(key).elements for key in absent)
+    detail = "the names carry no prefix, so the bare model was saved without its head"
+    return [Finding(Cause.OTHER_HEAD, elements, str(keys[0][0]), explained=True, detail=detail)]
+
+
+def _unexplained(differences: Iterable[Difference]) -> list[Finding]:
+    """One finding per slot and cause for what no group explains."""
+    grouped: dict[tuple[str, Cause], list[Difference]] = {}
+    for found in differences:
+        cause = Cause.SHAPE
+        if found.measured == EMPTY:
+            cause = Cause.MISSING
+        elif found.expected == EMPTY:
+            cause = Cause.EXTRA
+        grouped.setdefault((str(found.slot), cause), []).append(found)
+    return [
+        Finding(cause, sum(found.elements for found in group), slot, explained=False, detail=_describe(group))
+        for (slot, cause), group in grouped.items()
+    ]
+
+
+def _describe(group: list[Difference]) -> str:
+    """The layers of a group and the first pair of shapes."""
+    layers = [found.layer for found in group if found.layer is not None]
+    where = f"{len(layers)} layers, first {layers[0]}: " if len(layers) > 1 else f"layer {layers[0]}: " if layers else ""
+    return f"{where}expected {_shapes(group[0].expected.shapes)}, found {_shapes(group[0].measured.shapes)}"
+
+
+def _shapes(shapes: tuple[tuple[tuple[int, ...], int], ...]) -> str:
+    text = [f"{times} x {list(shape)}" if times > 1 else f"{list(shape)}" for shape, times in shapes[:3]]
+    return (", ".join(text) + (" ..." if len(shapes) > len(text) else "")) or "nothing"
