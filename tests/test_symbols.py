@@ -50,6 +50,8 @@ def test_whole_division_cancels_constants_and_names_the_rest() -> None:
     half = h // 2
     assert half.value == 3
     assert half.text() == "(hidden_size // 2)"
+    assert evaluate(((h + 2) // (h - 4)).text()) == 3
+    assert evaluate((h // (h * 2)).text()) == 0
 
 
 def test_letters_are_those_of_the_literature() -> None:
@@ -64,3 +66,16 @@ def test_zero_is_written_as_zero() -> None:
     h = Size.symbol("hidden_size", 7)
     assert (h - h).text() == "0"
     assert (h - h).symbols() == ()
+
+
+def test_a_sum_is_bracketed_as_a_factor() -> None:
+    h = Size.symbol("hidden_size", 7)
+    v = Size.symbol("vocab_size", 11)
+    assert (v - h).factor() == "(-hidden_size + vocab_size)"
+    assert h.factor(letters=True) == "h"
+    assert (h * 2).factor(letters=True) == "(2*h)"
+    assert (v - h).latex_factor() == r"\left(-h + V\right)"
+
+
+def test_latex_escapes_what_would_break_it() -> None:
+    assert Size.symbol("#[i % 2]", 3).latex() == r"\text{\#[i \% 2]}"

@@ -49,12 +49,14 @@ class Term:
         axes: Its axes in the order of the stored shape; each is a polynomial over config names.
         layers: The layers that hold it, or None when it stands outside the layers.
         copies: How many each layer holds: the number of experts, 1 otherwise.
+        active: How many of the copies one token uses; None for all of them.
     """
 
     slot: Slot
     axes: tuple[Size, ...]
     layers: Layers | None = None
     copies: Size = ONE
+    active: Size | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,6 +72,12 @@ class Term:
     def count(self) -> int:
         """Elements of the whole model in this term."""
         return len(self.indices) * self.copies.value * prod(self.shape)
+
+    @property
+    def active_count(self) -> int:
+        """Elements of the whole model that one token uses."""
+        used = self.copies if self.active is None else self.active
+        return len(self.indices) * used.value * prod(self.shape)
 
     @property
     def per_layer(self) -> Size:
@@ -155,7 +163,7 @@ class Formula:
     def text(self, *, letters: bool = False) -> str:
         """The closed form of the parameter count, one bracket per set of layers."""
         return " + ".join(
-            f"{layers.count.text(letters=letters)}*({size.text(letters=letters)})"
+            f"{layers.count.factor(letters=letters)}*({size.text(letters=letters)})"
             if layers
             else size.text(letters=letters)
             for layers, size in self.grouped()
@@ -164,6 +172,6 @@ class Formula:
     def latex(self) -> str:
         """The closed form of the parameter count as LaTeX."""
         return " + ".join(
-            rf"{layers.count.latex()}\left({size.latex()}\right)" if layers else size.latex()
+            rf"{layers.count.latex_factor()}\left({size.latex()}\right)" if layers else size.latex()
             for layers, size in self.grouped()
         )

@@ -53,7 +53,8 @@ class Symbol:
         """The symbol as LaTeX: a letter, or the name in upright type."""
         if self.name in LETTERS:
             return LETTERS[self.name]
-        return rf"\text{{{self.name}}}".replace("_", r"\_")
+        escaped = "".join(f"\\{each}" if each in "_#%&$" else each for each in self.name)
+        return rf"\text{{{escaped}}}"
 
 
 Monomial: TypeAlias = tuple[Symbol, ...]
@@ -105,7 +106,7 @@ class Size:
         factors = list(self.polynomial.values())
         if tuple(other.polynomial) == ((),) and all(factor % other.value == 0 for factor in factors):
             return Size(value, {key: factor // other.value for key, factor in self.polynomial.items()})
-        return Size.symbol(f"({self.text()} // {other.text()})", value)
+        return Size.symbol(f"({self.factor()} // {other.factor()})", value)
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -142,6 +143,24 @@ class Size:
             ),
             times=" ",
         )
+
+    def factor(self, *, letters: bool = False) -> str:
+        """Its text as a factor of a product: in brackets unless it is a single symbol or number."""
+        text = self.text(letters=letters)
+        return text if self._is_single() else f"({text})"
+
+    def latex_factor(self) -> str:
+        """Its LaTeX as a factor of a product."""
+        return self.latex() if self._is_single() else rf"\left({self.latex()}\right)"
+
+    def _is_single(self) -> bool:
+        """Whether it is one symbol, or a number of at least 0."""
+        match list(self.polynomial.items()):
+            case [] | [((_,), 1)]:
+                return True
+            case [((), factor)]:
+                return factor > 0
+        return False
 
     def _ordered(self) -> list[tuple[list[tuple[Symbol, int]], int]]:
         """Monomials with counted powers, highest degree first, then by name."""

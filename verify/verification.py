@@ -11,9 +11,14 @@ from verify.evidence.base import Declared, Evidence
 from verify.explain import Finding
 from verify.formula import Formula
 from verify.roles import Kind, Role
+from verify.tensor import Tensor
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+#: What stands for a kind in the rows of tensors that no name table knows.
+UNCLASSIFIED = "unclassified"
 
 
 class Verdict(StrEnum):
@@ -73,11 +78,11 @@ class Row:
     """One line of a breakdown table.
 
     Attributes:
-        layer_type: The slot, as `attention.q`.
+        layer_type: The slot, as `attention.q`; the name of an unclassified tensor.
         role: Its coarse role.
-        kind: Parameter, buffer or bookkeeping.
+        kind: Parameter, buffer, bookkeeping or unclassified.
         layer: The layer index, or None outside the layers and in tables over the whole model.
-        tensors: Measured number of tensors.
+        tensors: Measured (else expected) number of tensors.
         expected: Predicted elements, or None where the formula does not speak of single slots.
         measured: Measured elements, or None where the evidence does not.
         share: Measured (else expected) share of all parameters, as a fraction; None for other kinds.
@@ -177,7 +182,7 @@ class Verification:
         return self.ratio is not None and tolerance > 0 and abs(self.ratio - 1) <= tolerance
 
     def rows(self, *, layers: bool = False) -> tuple[Row, ...]:
-        """The breakdown table: one row per slot, or per slot and layer index.
+        """The breakdown table: one row per slot, or per slot and layer index, then each unclassified tensor.
 
         Args:
             layers: One row for each layer index.
@@ -186,22 +191,33 @@ class Verification:
         grouped: dict[Key, list[Key]] = {}
         for slot, layer in keys:
             grouped.setdefault((slot, layer if layers else None), []).append((slot, layer))
-        return tuple(self._row(key, group) for key, group in grouped.items())
+        unclassified = self.measured.unclassified if self.measured else ()
+        whole = self.measured_parameters or self.expected_parameters
+        return (
+            *(self._row(key, group, whole) for key, group in grouped.items()),
+            *(self._unclassified(tensor, whole) for tensor in unclassified),
+        )
 
-    def _row(self, key: Key, group: Iterable[Key]) -> Row:
+    def _unclassified(self, tensor: Tensor, whole: int) -> Row:
+        """A tensor that no name table knows: measured as a parameter, and expected by nobody."""
+        share = Fraction(tensor.elements, whole) if whole else None
+        expected = 0 if self.expected.cells else None
+        return Row(tensor.name, str(Role.OTHER), UNCLASSIFIED, None, 1, expected, tensor.elements, share)
+
+    def _row(self, key: Key, group: Iterable[Key], whole: int) -> Row:
         slot, layer = key
         cells = list(group)
-        expected = sum(self.expected.cells.get(cell, EMPTY).elements for cell in cells) if self.expected.cells else None
+        predicted = [self.expected.cells.get(cell, EMPTY) for cell in cells]
+        expected = sum(cell.elements for cell in predicted) if self.expected.cells else None
         measured = [self.measured.cells.get(cell, EMPTY) for cell in cells] if self.measured else []
         elements = sum(cell.elements for cell in measured) if self.measured else None
-        whole = self.measured_parameters or self.expected_parameters
         share = Fraction(elements if elements is not None else expected or 0, whole) if whole else None
         return Row(
             layer_type=str(slot),
             role=str(slot.role),
             kind=str(slot.kind),
             layer=layer,
-            tensors=sum(cell.tensors for cell in measured),
+            tensors=sum(cell.tensors for cell in (measured or predicted)),
             expected=expected,
             measured=elements,
             share=share if slot.kind is Kind.PARAMETER else None,
@@ -232,3 +248,18 @@ class Verification:
                 for row in self.rows(layers=layers)
             ]
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """A model that could not be checked.
+
+    Attributes:
+        model: The model as the user named it.
+        reason: Why, in one line.
+        exit_code: What the process exits with when only this was asked for.
+    """
+
+    model: str
+    reason: str
+    exit_code: int = 3

@@ -1,0 +1,59 @@
+"""A result in the format that was asked for: `table`, `json`, `csv` or `markdown`."""
+
+from verify import architectures
+from verify.pipeline import Subject
+from verify.render import csv, index, json, markdown, terminal
+from verify.verification import Unchecked, Verification
+
+
+def check(result: Verification | Unchecked, form: str, *, color: bool | None = None) -> str:
+    """The result of one check."""
+    if isinstance(result, Unchecked):
+        return json.render_unchecked(result.model, result.reason) if form == "json" else ""
+    if form == "table":
+        return terminal.render(result, color=color)
+    return {"json": json.render, "csv": csv.breakdown, "markdown": markdown.report}[form](result)
+
+
+def sweep(results: list[Verification | Unchecked], form: str, *, color: bool | None = None) -> str:
+    """The results of many checks."""
+    if form == "json":
+        return together([check(result, form) for result in results])
+    if form == "csv":
+        return index.index_csv(results)
+    return index.index_markdown(results) if form == "markdown" else terminal.render_index(index.lines(results), color=color)
+
+
+def together(objects: list[str]) -> str:
+    """JSON objects as one: itself when there is one, else an array."""
+    if len(objects) == 1:
+        return objects[0]
+    return "[\n" + ",\n".join(text.rstrip("\n") for text in objects) + "\n]\n"
+
+
+def breakdown(verification: Verification, form: str, *, layers: bool, color: bool | None = None) -> str:
+    """Parameters by layer type, or by layer."""
+    if form == "csv":
+        return csv.layers(verification) if layers else csv.breakdown(verification)
+    if form == "json":
+        return json.render_breakdown(verification, layers=layers)
+    return terminal.render_breakdown(verification, layers=layers, color=color)
+
+
+def formula(subject: Subject, model: str, form: str, *, color: bool | None = None) -> str:
+    """The formula of a model."""
+    config = subject.config
+    words = (config.architecture, config.text("model_type"), config.unread())
+    if form == "json":
+        return json.render_formula(
+            subject.formula, model=model, architecture=words[0], model_type=words[1], unread=words[2]
+        )
+    return terminal.render_formula(
+        subject.formula, model=model, architecture=words[0], model_type=words[1], unread=words[2], color=color
+    )
+
+
+def families(form: str, *, color: bool | None = None) -> str:
+    """What there are formulas for."""
+    rows = [(name, architectures.load(name)) for name in architectures.names()]
+    return json.render_families(rows) if form == "json" else terminal.render_families(rows, color=color)
