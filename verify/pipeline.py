@@ -1,0 +1,165 @@
+"""One check, from a model's name to its verification; everything here is composed from elsewhere."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from verify import architectures, declared, published
+from verify.architectures import Family
+from verify.attribute import attribute
+from verify.breakdown import Breakdown, expect, measure
+from verify.config import Config
+from verify.evidence import packing, select
+from verify.evidence.base import Evidence
+from verify.evidence.select import Access, Choice, Gathered
+from verify.explain import Finding, explain
+from verify.formula import Formula
+from verify.reference import parse
+from verify.verification import Comparison, Verdict, Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model with its formula: what every command starts from.
+
+    Attributes:
+        gathered: The evidence.
+        config: Its config, which knows what was read.
+        family: The module of its family.
+        formula: The family's formula for this config.
+    """
+
+    gathered: Gathered
+    config: Config
+    family: Family
+    formula: Formula
+
+
+def subject(
+    model: str, *, family: str = "", evidence: str = "auto", revision: str = "", access: Access | None = None
+) -> Subject:
+    """Collect the evidence for a model and find its formula.
+
+    Args:
+        model: `owner/name[@revision]`, a folder, a weight file or a config.json.
+        family: A family to use instead of the one that `model_type` names.
+        evidence: `auto`, `header`, `recorded` or `meta`.
+        revision: A branch, tag or commit of a Hub id.
+        access: How the Hub may be reached.
+
+    Raises:
+        VerifyError: There is no such evidence or no such formula, or the config is impossible.
+    """
+    gathered = select.gather(parse(model, revision), Choice(evidence), access or Access())
+    config = Config(gathered.file.config)
+    found = architectures.find(family or config.text("model_type"))
+    return Subject(gathered, config, found, found.formula(config))
+
+
+def check(
+    model: str, *, formula: str = "", evidence: str = "auto", revision: str = "", access: Access | None = None
+) -> Verification:
+    """Compare a formula with a checkpoint.
+
+    Args:
+        model: `owner/name[@revision]`, a folder, a weight file or a config.json.
+        formula: Empty for the family's own; else a family, a published name, an expression, or a `.py` file.
+        evidence: `auto`, `header`, `recorded` or `meta`.
+        revision: A branch, tag or commit of a Hub id.
+        access: How the Hub may be reached.
+
+    Raises:
+        VerifyError: The check could not be made.
+    """
+    family = formula if formula in architectures.known() else ""
+    found = subject(model, family=family, evidence=evidence, revision=revision, access=access)
+    result = _against_family(found)
+    return result if family or not formula else _against_statement(result, formula, found.config)
+
+
+def _against_family(found: Subject) -> Verification:
+    """Compare the family's formula with all the evidence there is."""
+    file, built = found.gathered.file, found.gathered.implementation
+    names, terms, extras = found.family.NAMES, expect(found.formula.terms), found.formula.extras
+    stored = _measure(file, found.family) if file.tensors else None
+    code = _measure(built, found.family) if built else None
+    measured = stored or code
+    present = declared.stored(found.formula, names, file.names) if file.names else None
+    numbers = {"declared": file.declared, "names_present": present, "config": file.config}
+    findings: list[Finding] = [*explain(terms, extras, measured, file.problems)] if measured else []
+    if stored is None:
+        findings += declared.names_differences(found.formula, names, file.names) if file.names else ()
+        findings += declared.findings(found.formula, **numbers)
+    basis = file if stored else built
+    return Verification(
+        evidence=file,
+        architecture=found.config.architecture,
+        family=found.formula.name,
+        formula=found.formula.name,
+        exact=found.formula,
+        expected=Breakdown(terms),
+        expected_parameters=found.formula.count(),
+        expected_by_role=Breakdown(terms).by_role(),
+        measured=measured,
+        measured_strength=str(basis.strength) if basis else "",
+        findings=tuple(findings),
+        declared=declared.judge(found.formula, **numbers),
+        comparisons=_comparisons(found.formula, stored, code),
+        unread=found.config.unread(),
+        verdict=_verdict(findings),
+        formula_source=found.formula.source,
+        notes=tuple(filter(None, (file.note, *found.gathered.notes))),
+    )
+
+
+def _against_statement(result: Verification, text: str, config: Config) -> Verification:
+    """Compare a published formula, an expression or a file's formula with what the family's check measured."""
+    stated = published.resolve(text, config, others=architectures.known())
+    measured = result.measured or result.expected
+    if stated.formula:
+        terms = expect(stated.formula.terms)
+        findings = explain(terms, (*stated.formula.extras, *result.exact.extras), measured, result.evidence.problems)
+    else:
+        terms = {}
+        findings = attribute(stated, measured)
+    basis = () if result.measured else (f"no tensors at hand: compared with the {result.family} formula",)
+    return replace(
+        result,
+        formula=stated.name,
+        formula_source=stated.source,
+        expected=Breakdown(terms),
+        expected_parameters=stated.total,
+        expected_by_role=stated.by_role,
+        findings=findings,
+        unread=config.unread(),
+        verdict=_verdict(findings),
+        notes=(*result.notes, *basis),
+    )
+
+
+def _measure(evidence: Evidence, family: Family) -> Breakdown:
+    method = packing.scheme(evidence.config) if evidence.source != "meta" else ""
+    return measure(packing.unpack(evidence.tensors, method), family.NAMES)
+
+
+def _comparisons(formula: Formula, stored: Breakdown | None, code: Breakdown | None) -> tuple[Comparison, ...]:
+    """The triangulation of formula, implementation and file, as far as they are at hand."""
+    sides = {"formula": Breakdown(expect(formula.terms)), "implementation": code, "file": stored}
+    there = [(name, side) for name, side in sides.items() if side]
+    return tuple(
+        _compare(left, right, formula) for place, left in enumerate(there) for right in there[place + 1 :]
+    )
+
+
+def _compare(left: tuple[str, Breakdown], right: tuple[str, Breakdown], formula: Formula) -> Comparison:
+    findings = explain(left[1].cells, formula.extras, right[1])
+    note = "; ".join(f"{found.cause}: {found.slot} {found.elements:+,}" for found in findings)
+    agree = all(found.explained for found in findings)
+    return Comparison(left[0], right[0], left[1].total(), right[1].total(), agree, note)
+
+
+def _verdict(findings: Iterable[Finding]) -> Verdict:
+    """Exact without findings, explained when each has a proven cause."""
+    explained = [finding.explained for finding in findings]
+    if not explained:
+        return Verdict.EXACT
+    return Verdict.EXPLAINED if all(explained) else Verdict.UNEXPLAINED

@@ -1,0 +1,59 @@
+"""What the user called MODEL: a Hub id, a folder, a weight file or a config.json."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from verify.errors import NotFoundError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A model as the user named it.
+
+    Attributes:
+        name: The Hub id without its revision, or the path as it was given.
+        path: The folder or file, or None for a Hub id.
+        revision: The branch, tag or commit of a Hub id, or "".
+    """
+
+    name: str
+    path: Path | None = None
+    revision: str = ""
+
+    @property
+    def folder_name(self) -> str:
+        """The name of its folder under `reports/`: `owner--name`, or the last parts of a path."""
+        if self.path is None:
+            return self.name.replace("/", "--")
+        path = self.path.resolve()
+        return path.name if path.is_dir() else f"{path.parent.name}--{path.name}"
+
+
+def parse(model: str, revision: str = "") -> Reference:
+    """Read a MODEL argument.
+
+    Args:
+        model: `owner/name[@revision]`, a folder, a weight file or a config.json.
+        revision: A revision given apart from it.
+
+    Raises:
+        UsageError: It is empty, or names two revisions.
+        NotFoundError: It looks like a path and nothing is there.
+    """
+    if not model.strip():
+        raise UsageError("MODEL is empty", expected="owner/name[@revision], a folder, a weight file or a config.json")
+    path = Path(model).expanduser()
+    if path.exists():
+        if revision:
+            raise UsageError(f"{model} is a path and has no revision", hint="drop --revision")
+        return Reference(model, path)
+    if model.startswith(("/", "./", "../", "~")) or path.suffix in {".json", ".safetensors"}:
+        raise NotFoundError(
+            f"{model} does not exist", expected="a folder, a weight file or a config.json", hint="check the path"
+        )
+    name, _, at = model.partition("@")
+    if at and revision and at != revision:
+        raise UsageError(f"MODEL names revision {at} and --revision {revision}", expected="one of them")
+    if name.count("/") > 1:
+        raise NotFoundError(f"{model} is neither a path nor a Hub id", expected="owner/name[@revision] or a path")
+    return Reference(name, None, at or revision)
