@@ -3,18 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from verify import architectures, declared, published
+from verify import architectures
 from verify.architectures import Family
-from verify.attribute import attribute
 from verify.breakdown import Breakdown, expect, measure
 from verify.config import Config
+from verify.declared import headers
 from verify.evidence import packing, select
 from verify.evidence.base import Evidence
 from verify.evidence.select import Access, Choice, Gathered
 from verify.explain import Finding, explain
 from verify.formula import Formula
 from verify.reference import parse
-from verify.verification import Comparison, Verdict, Verification
+from verify.verification import Comparison, DeclaredCheck, Verdict, Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def check(
     Raises:
         VerifyError: The check could not be made.
     """
-    family = formula if formula in architectures.known() else ""
+    family = formula if formula and formula in architectures.known() else ""
     found = subject(model, family=family, evidence=evidence, revision=revision, access=access)
     result = _against_family(found)
     return result if family or not formula else _against_statement(result, formula, found.config)
@@ -79,30 +79,27 @@ def check(
 def _against_family(found: Subject) -> Verification:
     """Compare the family's formula with all the evidence there is."""
     file, built = found.gathered.file, found.gathered.implementation
-    names, terms, extras = found.family.NAMES, expect(found.formula.terms), found.formula.extras
+    expected, extras = Breakdown(expect(found.formula.terms)), found.formula.extras
     stored = _measure(file, found.family) if file.tensors else None
     code = _measure(built, found.family) if built else None
     measured = stored or code
-    present = declared.stored(found.formula, names, file.names) if file.names else None
-    numbers = {"declared": file.declared, "names_present": present, "config": file.config}
-    findings: list[Finding] = [*explain(terms, extras, measured, file.problems)] if measured else []
-    if stored is None:
-        findings += declared.names_differences(found.formula, names, file.names) if file.names else ()
-        findings += declared.findings(found.formula, **numbers)
     basis = file if stored else built
+    checks, findings = _against_headers(file, stored) if stored else _against_numbers(found)
+    if measured:
+        findings = (*explain(expected.cells, extras, measured, file.problems), *findings)
     return Verification(
         evidence=file,
         architecture=found.config.architecture,
         family=found.formula.name,
         formula=found.formula.name,
         exact=found.formula,
-        expected=Breakdown(terms),
+        expected=expected,
         expected_parameters=found.formula.count(),
-        expected_by_role=Breakdown(terms).by_role(),
+        expected_by_role=expected.by_role(),
         measured=measured,
         measured_strength=str(basis.strength) if basis else "",
-        findings=tuple(findings),
-        declared=declared.judge(found.formula, **numbers),
+        findings=findings,
+        declared=checks,
         comparisons=_comparisons(found.formula, stored, code),
         unread=found.config.unread(),
         verdict=_verdict(findings),
@@ -111,8 +108,31 @@ def _against_family(found: Subject) -> Verification:
     )
 
 
+def _against_headers(file: Evidence, stored: Breakdown) -> tuple[tuple[DeclaredCheck, ...], tuple[Finding, ...]]:
+    """Recorded numbers beside the headers: (checks, findings)."""
+    checks = headers.compare(file.declared, stored)
+    return checks, headers.findings(checks)
+
+
+def _against_numbers(found: Subject) -> tuple[tuple[DeclaredCheck, ...], tuple[Finding, ...]]:
+    """Recorded numbers and names beside the formula, where no headers are at hand: (checks, findings)."""
+    from verify.declared import judge, names
+
+    formula, file, table = found.formula, found.gathered.file, found.family.NAMES
+    present = names.stored(formula, table, file.names) if file.names else None
+    differences = names.names_differences(formula, table, file.names) if file.names else ()
+    checks = judge.judge(formula, file.declared, names_present=present, config=file.config)
+    return checks, (
+        *differences,
+        *judge.findings(formula, file.declared, names_present=present, config=file.config),
+    )
+
+
 def _against_statement(result: Verification, text: str, config: Config) -> Verification:
     """Compare a published formula, an expression or a file's formula with what the family's check measured."""
+    from verify import published
+    from verify.attribute import attribute
+
     stated = published.resolve(text, config, others=architectures.known())
     measured = result.measured or result.expected
     if stated.formula:

@@ -22,6 +22,7 @@ class DeclaredKind(StrEnum):
     HUB_TOTAL = "hub_total"  # elements, as the Hub's API shows them
     TOTAL_PARAMETERS = "total_parameters"  # elements, as save_pretrained wrote them into the index
     DTYPE_TOTAL = "dtype_total"  # elements of one dtype
+    COUNTED = "counted"  # elements, as a paper or a program counts them, by a convention of its own
     INDEX_BYTES = "index_total_size"  # bytes of data, as the index states them
     PAYLOAD_BYTES = "payload_bytes"  # bytes of data, summed over the headers
     FILE_BYTES = "file_bytes"  # sizes of the weight files, their headers included

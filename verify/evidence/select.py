@@ -1,4 +1,7 @@
-"""Which evidence a check rests on: the strongest at hand, and why it was that."""
+"""Which evidence a check rests on: the strongest at hand, and why it was that.
+
+Each kind of evidence is imported where it is used, so that a header check loads no other.
+"""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -13,7 +16,6 @@ from verify.errors import (
     UsageError,
     VerifyError,
 )
-from verify.evidence import local, meta, recorded
 from verify.evidence.base import Evidence, Strength
 from verify.evidence.config_json import read_config
 from verify.reference import Reference
@@ -67,12 +69,16 @@ def gather(reference: Reference, choice: Choice, access: Access) -> Gathered:
     if choice is Choice.META or _is_config(reference):
         if choice in {Choice.HEADER, Choice.RECORDED}:
             raise UsageError(f"{reference.name} holds no tensors", expected="a folder or a weight file", hint="use --evidence meta")
+        from verify.evidence import meta
+
         config = _config(reference, access)
         built = meta.read(config.config, model=reference.name)
         return Gathered(replace(built, revision=config.revision), None, ())
     file = _file(reference, choice, access)
     if choice is Choice.HEADER:
         return Gathered(file, None, ())
+    from verify.evidence import meta
+
     try:
         return Gathered(file, meta.read(file.config, model=reference.name), ())
     except VerifyError as error:
@@ -84,7 +90,11 @@ def _file(reference: Reference, choice: Choice, access: Access) -> Evidence:
     if reference.path is not None:
         if choice is Choice.RECORDED:
             raise UsageError(f"{reference.name} is a path", expected="the Hub id of a recorded model")
+        from verify.evidence import local
+
         return local.read(reference.path, model=reference.name)
+    from verify.evidence import recorded
+
     if choice is Choice.RECORDED:
         return recorded.read(reference.name)
     try:
@@ -100,7 +110,7 @@ def _file(reference: Reference, choice: Choice, access: Access) -> Evidence:
 
 
 def _hub(reference: Reference, access: Access) -> Evidence:
-    from verify.evidence import hub  # the client is only needed for a Hub id
+    from verify.evidence import hub
 
     return hub.read(
         reference.name,

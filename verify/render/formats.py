@@ -1,24 +1,44 @@
-"""A result in the format that was asked for: `table`, `json`, `csv` or `markdown`."""
+"""A result in the format that was asked for: `table`, `json`, `csv` or `markdown`.
 
-from verify import architectures
-from verify.pipeline import Subject
-from verify.render import csv, index, json, markdown, terminal
+A format is imported when it is asked for.
+"""
+
+from typing import TYPE_CHECKING
+
 from verify.verification import Unchecked, Verification
+
+if TYPE_CHECKING:
+    from verify.pipeline import Subject
 
 
 def check(result: Verification | Unchecked, form: str, *, color: bool | None = None) -> str:
     """The result of one check."""
+    if form == "json":
+        from verify.render import json
+
+        unchecked = isinstance(result, Unchecked)
+        return json.render_unchecked(result.model, result.reason) if unchecked else json.render(result)
     if isinstance(result, Unchecked):
-        return json.render_unchecked(result.model, result.reason) if form == "json" else ""
-    if form == "table":
-        return terminal.render(result, color=color)
-    return {"json": json.render, "csv": csv.breakdown, "markdown": markdown.report}[form](result)
+        return ""
+    if form == "csv":
+        from verify.render import csv
+
+        return csv.breakdown(result)
+    if form == "markdown":
+        from verify.render import markdown
+
+        return markdown.report(result)
+    from verify.render import terminal
+
+    return terminal.render(result, color=color)
 
 
 def sweep(results: list[Verification | Unchecked], form: str, *, color: bool | None = None) -> str:
     """The results of many checks."""
     if form == "json":
         return together([check(result, form) for result in results])
+    from verify.render import index, terminal
+
     if form == "csv":
         return index.index_csv(results)
     return index.index_markdown(results) if form == "markdown" else terminal.render_index(index.lines(results), color=color)
@@ -33,6 +53,8 @@ def together(objects: list[str]) -> str:
 
 def breakdown(verification: Verification, form: str, *, layers: bool, color: bool | None = None) -> str:
     """Parameters by layer type, or by layer."""
+    from verify.render import csv, json, terminal
+
     if form == "csv":
         return csv.layers(verification) if layers else csv.breakdown(verification)
     if form == "json":
@@ -40,8 +62,10 @@ def breakdown(verification: Verification, form: str, *, layers: bool, color: boo
     return terminal.render_breakdown(verification, layers=layers, color=color)
 
 
-def formula(subject: Subject, model: str, form: str, *, color: bool | None = None) -> str:
+def formula(subject: "Subject", model: str, form: str, *, color: bool | None = None) -> str:
     """The formula of a model."""
+    from verify.render import json, terminal
+
     config = subject.config
     words = (config.architecture, config.text("model_type"), config.unread())
     if form == "json":
@@ -55,5 +79,8 @@ def formula(subject: Subject, model: str, form: str, *, color: bool | None = Non
 
 def families(form: str, *, color: bool | None = None) -> str:
     """What there are formulas for."""
+    from verify import architectures
+    from verify.render import json, terminal
+
     rows = [(name, architectures.load(name)) for name in architectures.names()]
     return json.render_families(rows) if form == "json" else terminal.render_families(rows, color=color)

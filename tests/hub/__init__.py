@@ -1,0 +1,1 @@
+"""A loopback Hub, and repositories with real headers to put into it."""

@@ -1,0 +1,244 @@
+"""Which file holds which tensor: the choice of the weights, and `*.index.json`.
+
+Opens no file and touches no network.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from verify.errors import FormatError, NotFoundError
+from verify.evidence.base import Declared, DeclaredKind, Problem
+from verify.evidence.safetensors import repeated_key
+from verify.tensor import Tensor
+
+#: The weights of a model in one file.
+SINGLE = "model.safetensors"
+
+#: The index of a model in several.
+SHARDED = "model.safetensors.index.json"
+
+#: What index files are called, after the name of the weights.
+SUFFIX = ".index.json"
+
+# What holds weights in one format or another, to say what is there instead.
+_WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", SUFFIX)
+_SHOWN = 4
+
+_AGAIN = "save or download the file again"
+# The fields of `metadata` that count something; the others are free text.
+_NUMBERS = {"total_size": DeclaredKind.INDEX_BYTES, "total_parameters": DeclaredKind.TOTAL_PARAMETERS}
+_KEYS = {kind: f"metadata.{key}" for key, kind in _NUMBERS.items()}
+
+
+class _Document(msgspec.Struct, gc=False, frozen=True):
+    weight_map: msgspec.Raw
+    metadata: object = None
+
+
+_document = msgspec.json.Decoder(_Document)
+_weight_map = msgspec.json.Decoder(dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A parsed index.
+
+    Attributes:
+        file: The name of the index file.
+        weight_map: Tensor name to name of the shard, a plain file name.
+        declared: The whole numbers that its metadata records: bytes of data, elements.
+    """
+
+    file: str
+    weight_map: Mapping[str, str]
+    declared: tuple[Declared, ...] = ()
+
+    @property
+    def shards(self) -> tuple[str, ...]:
+        """The shards that it names, sorted."""
+        return tuple(sorted(set(self.weight_map.values())))
+
+
+def parse(data: bytes, *, file: str, where: str = "") -> Index:
+    """Parse an index file.
+
+    `metadata` may be absent, empty or hold a `total_size` that is 0, a float or a string: real files do. Only
+    whole numbers above 0 are taken from it.
+
+    Args:
+        data: The bytes of the file.
+        file: The name of the file, for `Index.file`.
+        where: The path of the file, for messages; its name if "".
+
+    Returns:
+        The parsed index.
+
+    Raises:
+        FormatError: The file is no JSON object with a weight_map of plain file names.
+    """
+    where = where or file
+    document = _decode(data, where)
+    try:
+        weight_map = _weight_map.decode(document.weight_map)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise FormatError(
+            f"{where}: weight_map: {error}", expected="a map from tensor names to file names", hint=_AGAIN
+        ) from None
+    _refuse_repetition(bytes(document.weight_map), len(weight_map), where)
+    if not weight_map:
+        raise FormatError(f"{where}: weight_map is empty", expected="at least one tensor", hint=_AGAIN)
+    for shard in set(weight_map.values()):
+        if not is_plain_name(shard):
+            tensor = next(name for name, value in weight_map.items() if value == shard)
+            raise FormatError(
+                f"{where}: weight_map[{tensor!r}]: {shard!r}",
+                expected="the plain name of a file in the same folder",
+                hint="do not load this checkpoint with other tools either",
+            )
+    return Index(file, weight_map, _declared(document.metadata, file))
+
+
+def choose(names: Collection[str], *, where: str, hint: str) -> str:
+    """Choose the weights of a model among its files.
+
+    Args:
+        names: The names of the files at the top of the folder or repository.
+        where: The folder or repository, for messages.
+        hint: What to do where there are none.
+
+    Returns:
+        `SINGLE` if it is there, else `SHARDED`: the order in which transformers looks.
+
+    Raises:
+        NotFoundError: There is neither.
+    """
+    for name in (SINGLE, SHARDED):
+        if name in names:
+            return name
+    others = sorted(name for name in names if name.endswith(_WEIGHTS))
+    shown = ", ".join(others[:_SHOWN]) + (f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
+    raise NotFoundError(
+        f"{where}: no {SINGLE}, only {shown}" if others else f"{where}: no weight file",
+        expected=f"{SINGLE} or {SHARDED}",
+        hint=hint,
+    )
+
+
+def ambiguity(names: Collection[str]) -> tuple[Problem, ...]:
+    """Say it where both a single file and an index are there, of which only the file is read."""
+    if SINGLE in names and SHARDED in names:
+        message = f"not read: {SINGLE} is there too, and transformers reads that one"
+        return (Problem(SHARDED, message, fatal=False),)
+    return ()
+
+
+def is_plain_name(name: str) -> bool:
+    """Tell whether a name stays inside the folder that it is looked up in, on every system.
+
+    Args:
+        name: What should be the name of a file.
+
+    Returns:
+        False for an empty name, a path, a drive, `.`, `..` and names with control characters.
+    """
+    return name not in {"", ".", ".."} and name.isprintable() and not {"/", "\\", ":"} & set(name)
+
+
+def check(index: Index, tensors: Iterable[Tensor]) -> tuple[Problem, ...]:
+    """Compare the names of an index with the headers of the shards that it names.
+
+    Args:
+        index: The index.
+        tensors: The tensors of all shards, each with its file.
+
+    Returns:
+        One fatal problem for each tensor that is missing, extra or in another shard, sorted by its name. The
+        numbers that it records are judged in `verify.declared`.
+    """
+    return tuple(_contradictions(index, tuple(tensors)))
+
+
+def _contradictions(index: Index, tensors: tuple[Tensor, ...]) -> list[Problem]:
+    if len(tensors) == len(index.weight_map) and {tensor.name: tensor.file for tensor in tensors} == index.weight_map:
+        return []
+    stored: dict[str, list[str]] = {}
+    for tensor in tensors:
+        stored.setdefault(tensor.name, []).append(tensor.file)
+    return [
+        Problem(name, message)
+        for name in sorted(stored.keys() | index.weight_map.keys())
+        if (message := _contradiction(index, name, stored.get(name, [])))
+    ]
+
+
+def _contradiction(index: Index, name: str, files: list[str]) -> str:
+    planned = index.weight_map.get(name)
+    if files == [planned]:
+        return ""
+    found = " and ".join(files)
+    if planned is None:
+        return f"stored in {found}, but {index.file} does not name it"
+    if not files:
+        return f"missing: {index.file} names {planned}, which does not hold it"
+    return f"stored in {found}, but {index.file} names {planned}"
+
+
+def _decode(data: bytes, where: str) -> _Document:
+    try:
+        str(data, "utf-8")  # msgspec does not look into the strings that it skips
+        return _document.decode(data)
+    except UnicodeDecodeError as error:
+        raise FormatError(
+            f"{where}: byte {error.start} is no UTF-8", expected="a JSON object in UTF-8", hint=_AGAIN
+        ) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        end = _end_of_object(data)
+        if end:
+            raise FormatError(
+                f"{where}: text after the JSON object, at byte {end}",
+                expected="the end of the file there",
+                hint="cut it there, or download the file again",
+            ) from None
+        raise FormatError(f"{where}: {error}", expected="a JSON object with a weight_map", hint=_AGAIN) from None
+
+
+def _end_of_object(data: bytes) -> int:
+    """Offset of the first byte behind a leading JSON object that is not blank, or 0 where there is none."""
+    # One recorded bloom index has shell output behind its object, which deserves better than "malformed".
+    text = data.decode("utf-8")
+    start = len(text) - len(text.lstrip())
+    try:
+        parsed, end = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return 0
+    rest = text[end:].lstrip()
+    return len(data) - len(rest.encode()) if isinstance(parsed, dict) and rest else 0
+
+
+def _refuse_repetition(weight_map: bytes, tensors: int, where: str) -> None:
+    # As in safetensors.py: a map with just two strings per tensor has no repetition.
+    if weight_map.count(b'"') == 4 * tensors:
+        return
+    name = repeated_key(weight_map)
+    if name is not None:
+        raise FormatError(f"{where}: weight_map names {name!r} twice", expected="every tensor once", hint=_AGAIN)
+
+
+def _declared(metadata: object, file: str) -> tuple[Declared, ...]:
+    if not isinstance(metadata, dict):
+        return ()
+    return tuple(
+        Declared(kind, value, f"{file}: metadata.{key}")
+        for key, kind in _NUMBERS.items()
+        if (value := _whole(metadata.get(key))) > 0
+    )
+
+
+def _whole(value: object) -> int:
+    # Older writers divide bits by 8 and leave a float, which is exact as long as it is whole.
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        return 0
+    return int(value)
