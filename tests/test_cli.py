@@ -221,15 +221,15 @@ def test_a_wrong_call_is_one_line_and_2(arguments: tuple[str, ...], capsys: pyte
 
 def loaded(*arguments: str) -> set[str]:
     """The heavy packages that a run of the command loads."""
-    heavy = "{'torch', 'transformers', 'pandas', 'matplotlib', 'sympy', 'accelerate', 'numpy', 'huggingface_hub', 'rich'}"
+    heavy = (
+        "{'torch', 'transformers', 'pandas', 'matplotlib', 'sympy', 'accelerate', 'numpy', 'huggingface_hub', 'rich'}"
+    )
     program = (
         "import sys\nfrom verify.cli import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
         f"print(sorted({heavy} & set(sys.modules)), file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
     return set(json.loads(done.stderr.strip().splitlines()[-1].replace("'", '"')))
 
 

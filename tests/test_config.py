@@ -45,7 +45,9 @@ def test_null_is_missing() -> None:
     assert Config({"head_dim": None}).integer("head_dim", default=5) == 5
 
 
-@pytest.mark.parametrize(("read", "value"), [("flag", 1), ("text", 1), ("number", True), ("number", "1"), ("items", "ab")])
+@pytest.mark.parametrize(
+    ("read", "value"), [("flag", 1), ("text", 1), ("number", True), ("number", "1"), ("items", "ab")]
+)
 def test_wrong_types_are_refused(read: str, value: object) -> None:
     config = Config({"key": value})
     arguments = {"default": False} if read == "flag" else {}

@@ -69,7 +69,7 @@ def test_stored_rotary_buffers_are_explained_when_all_of_them_are_there_in_size(
     (found,) = findings(SHAPES | stored)
     assert (found.cause, found.elements, found.explained) == (Cause.STORED_BUFFER, 4, True)
     assert found.slot == "position.inv_freq"
-    (wrong,) = findings(SHAPES | {name: (3,) for name in stored})
+    (wrong,) = findings(SHAPES | dict.fromkeys(stored, (3,)))
     assert not wrong.explained
     (partial,) = findings(SHAPES | dict(list(stored.items())[:1]))
     assert not partial.explained
@@ -123,7 +123,7 @@ def test_a_fatal_problem_fails_and_a_wrong_number_does_not() -> None:
     problems = (Problem("a", "not in its shard"), Problem("b", "total_size is wrong", fatal=False))
     fatal, number = findings(SHAPES, problems)
     assert (fatal.cause, fatal.explained) == (Cause.INDEX, False)
-    assert (number.cause, number.explained) == (Cause.DECLARED, True)
+    assert (number.cause, number.explained) == (Cause.INDEX, True)
 
 
 def test_dropping_or_doubling_any_term_is_found_in_exactly_that_slot() -> None:

@@ -11,7 +11,9 @@ NAMES = ("hidden_size", "num_hidden_layers", "vocab_size")
 
 leaves = st.one_of(
     st.integers(-20, 20).map(lambda value: (Size.of(value), value)),
-    st.tuples(st.sampled_from(NAMES), st.just(None)).map(lambda pair: (Size.symbol(pair[0], VALUES[pair[0]]), VALUES[pair[0]])),
+    st.tuples(st.sampled_from(NAMES), st.just(None)).map(
+        lambda pair: (Size.symbol(pair[0], VALUES[pair[0]]), VALUES[pair[0]])
+    ),
 )
 VALUES = {"hidden_size": 7, "num_hidden_layers": 3, "vocab_size": 11}
 

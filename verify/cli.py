@@ -62,7 +62,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    check = _command(commands, "check", _check, "compare a formula with checkpoints", ("table", "json", "csv", "markdown"))
+    check = _command(
+        commands, "check", _check, "compare a formula with checkpoints", ("table", "json", "csv", "markdown")
+    )
     check.add_argument("models", nargs="+", metavar="MODEL", help=_MODEL)
     _add_judging(check)
     breakdown = _command(commands, "breakdown", _breakdown, "parameters by layer type", ("table", "json", "csv"))
@@ -78,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    commands: "argparse._SubParsersAction[_Parser]",
     name: str,
     run: Callable[[argparse.Namespace], int],
     summary: str,

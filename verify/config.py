@@ -32,8 +32,10 @@ NOT_SHAPES: Final = frozenset(
     max_window_layers use_sliding_window attn_logit_softcapping final_logit_softcapping
     query_pre_attn_scalar summary_activation summary_first_dropout summary_proj_to_labels summary_type
     summary_use_proj scale_attn_weights scale_attn_by_inverse_layer_idx reorder_and_upcast_attn
+    router_jitter_noise chunk_size_feed_forward
+    attention_multiplier embedding_multiplier logits_scaling residual_multiplier
     label2id id2label problem_type finetuning_task is_encoder_decoder is_decoder prefix language
-    """.split()
+    """.split()  # noqa: SIM905 - a list literal would take a line for each name
 )
 
 
@@ -119,6 +121,17 @@ class Config:
             raise ConfigError(f"{self._path}{name} is {value!r}", expected="a list", hint="correct config.json")
         return tuple(value)
 
+    def length(self, name: str) -> int:
+        """Read how many entries an object has, such as `id2label`, whatever they are.
+
+        Raises:
+            ConfigError: The key is missing or not an object.
+        """
+        _, value = self._first((name,), _REQUIRED)
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{self._path}{name} is {value!r}", expected="an object", hint="correct config.json")
+        return len(value)
+
     def section(self, name: str) -> "Config":
         """Read a nested object, such as `text_config`, as a config of its own.
 
@@ -131,6 +144,14 @@ class Config:
                 raise ConfigError(f"{self._path}{name} is {value!r}", expected="an object", hint="correct config.json")
             self._sections[name] = Config(value, path=f"{self._path}{name}.")
         return self._sections[name]
+
+    def states(self, key: str) -> bool:
+        """Whether the key is there, be it null: where a class has a default, null and missing differ."""
+        return key in self._values
+
+    def set_aside(self, *names: str) -> None:
+        """Count keys as read that give no tensor of this family a shape, whatever they do in another."""
+        self._read.update(names)
 
     @property
     def architecture(self) -> str:
@@ -157,7 +178,9 @@ class Config:
         if not present:
             if default is _REQUIRED:
                 raise ConfigError(
-                    f"{self._path}{names[0]} is missing", expected="it in config.json", hint="add it or name another file"
+                    f"{self._path}{names[0]} is missing",
+                    expected="it in config.json",
+                    hint="add it or name another file",
                 )
             return names[0], default
         for name, value in present[1:]:

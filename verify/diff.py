@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from verify.breakdown import EMPTY, Cell, Key
 from verify.roles import Slot
 
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One slot of one layer in which formula and checkpoint are not equal.
@@ -34,6 +35,5 @@ def diff(expected: Mapping[Key, Cell], measured: Mapping[Key, Cell]) -> tuple[Di
     return tuple(
         Difference(slot, layer, left, right)
         for slot, layer in keys
-        if (left := expected.get((slot, layer), EMPTY)).shapes
-        != (right := measured.get((slot, layer), EMPTY)).shapes
+        if (left := expected.get((slot, layer), EMPTY)).shapes != (right := measured.get((slot, layer), EMPTY)).shapes
     )

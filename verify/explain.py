@@ -56,27 +56,32 @@ def explain(
             for tensor in measured.unclassified
         ),
         *(
-            Finding(Cause.INDEX if problem.fatal else Cause.DECLARED, 0, problem.subject, not problem.fatal, problem.message)
+            Finding(Cause.INDEX, 0, problem.subject, explained=not problem.fatal, detail=problem.message)
             for problem in problems
         ),
     )
 
 
 def _extras(extras: Iterable[Extra], differences: dict[Key, Difference]) -> list[Finding]:
-    """Findings for the extra groups that are there, the largest first; what they explain is taken out of `differences`."""
+    """Findings for the extra groups that are there, the largest first.
+
+    What they explain is taken out of `differences`.
+    """
     findings = []
     for group in sorted(extras, key=lambda group: -len(group.terms)):
         cells = expect(group.terms)
-        if cells and all(
-            key in differences and not differences[key].expected.shapes and differences[key].measured.shapes == cell.shapes
-            for key, cell in cells.items()
-        ):
+        if cells and all(_is_surplus(differences.get(key), cell) for key, cell in cells.items()):
             for key in cells:
                 del differences[key]
             slots = dict.fromkeys(str(term.slot) for term in group.terms)
             name = next(iter(slots)) + (f" and {len(slots) - 1} more" if len(slots) > 1 else "")
             findings.append(Finding(group.cause, group.count, name, explained=True, detail=group.note))
     return findings
+
+
+def _is_surplus(difference: Difference | None, cell: Cell) -> bool:
+    """Whether the checkpoint holds exactly this where the formula has nothing."""
+    return difference is not None and difference.expected == EMPTY and difference.measured.shapes == cell.shapes
 
 
 def _missing_head(
@@ -111,7 +116,9 @@ def _unexplained(differences: Iterable[Difference]) -> list[Finding]:
 def _describe(group: list[Difference]) -> str:
     """The layers of a group and the first pair of shapes."""
     layers = [found.layer for found in group if found.layer is not None]
-    where = f"{len(layers)} layers, first {layers[0]}: " if len(layers) > 1 else f"layer {layers[0]}: " if layers else ""
+    where = ""
+    if layers:
+        where = f"layer {layers[0]}: " if len(layers) == 1 else f"{len(layers)} layers, first {layers[0]}: "
     return f"{where}expected {_shapes(group[0].expected.shapes)}, found {_shapes(group[0].measured.shapes)}"
 
 

@@ -8,13 +8,14 @@ from verify.architectures import Family
 from verify.breakdown import Breakdown, expect, measure
 from verify.config import Config
 from verify.declared import headers
+from verify.declared.check import DeclaredCheck
 from verify.evidence import packing, select
 from verify.evidence.base import Evidence
 from verify.evidence.select import Access, Choice, Gathered
 from verify.explain import Finding, explain
 from verify.formula import Formula
 from verify.reference import parse
-from verify.verification import Comparison, DeclaredCheck, Verdict, Verification
+from verify.verification import Comparison, Verdict, Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +166,7 @@ def _comparisons(formula: Formula, stored: Breakdown | None, code: Breakdown | N
     """The triangulation of formula, implementation and file, as far as they are at hand."""
     sides = {"formula": Breakdown(expect(formula.terms)), "implementation": code, "file": stored}
     there = [(name, side) for name, side in sides.items() if side]
-    return tuple(
-        _compare(left, right, formula) for place, left in enumerate(there) for right in there[place + 1 :]
-    )
+    return tuple(_compare(left, right, formula) for place, left in enumerate(there) for right in there[place + 1 :])
 
 
 def _compare(left: tuple[str, Breakdown], right: tuple[str, Breakdown], formula: Formula) -> Comparison:

@@ -165,9 +165,7 @@ class Size:
     def _ordered(self) -> list[tuple[list[tuple[Symbol, int]], int]]:
         """Monomials with counted powers, highest degree first, then by name."""
         keys = sorted(self.polynomial, key=lambda key: (-len(key), key))
-        return [
-            ([(symbol, key.count(symbol)) for symbol in dict.fromkeys(key)], self.polynomial[key]) for key in keys
-        ]
+        return [([(symbol, key.count(symbol)) for symbol in dict.fromkeys(key)], self.polynomial[key]) for key in keys]
 
 
 def _power(name: str, power: int) -> str:

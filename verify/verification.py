@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from verify.breakdown import EMPTY, Breakdown, Key
-from verify.evidence.base import Declared, Evidence
+from verify.declared.check import DeclaredCheck
+from verify.evidence.base import Evidence
 from verify.explain import Finding
 from verify.formula import Formula
 from verify.roles import Kind, Role
@@ -28,28 +29,6 @@ class Verdict(StrEnum):
     EXPLAINED = "explained"
     UNEXPLAINED = "unexplained"
     UNCHECKED = "unchecked"
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredCheck:
-    """A recorded number beside what the formula and the known causes give for it.
-
-    Attributes:
-        declared: The number and who recorded it.
-        computed: What it should be, in the same unit, or None where it cannot be computed.
-        how: How `computed` was put together, such as `parameters + stored buffer`.
-        explained: Whether the two agree, or the disagreement is itself proved.
-    """
-
-    declared: Declared
-    computed: int | None
-    how: str
-    explained: bool
-
-    @property
-    def difference(self) -> int | None:
-        """Declared minus computed, or None where nothing could be computed."""
-        return None if self.computed is None else self.declared.value - self.computed
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from verify.breakdown import Breakdown
+from verify.declared.check import DeclaredCheck
 from verify.evidence.base import Declared, DeclaredKind
 from verify.explain import Finding
 from verify.roles import Cause, Kind
-from verify.verification import DeclaredCheck
 
 
 def compare(declared: Iterable[Declared], measured: Breakdown) -> tuple[DeclaredCheck, ...]:
@@ -25,8 +25,13 @@ def compare(declared: Iterable[Declared], measured: Breakdown) -> tuple[Declared
 def findings(checks: Iterable[DeclaredCheck]) -> tuple[Finding, ...]:
     """A finding for each number that is wrong; the headers prove it, so it says nothing against the formula."""
     return tuple(
-        Finding(Cause.DECLARED, 0, str(check.declared.kind), explained=True, detail=f"{check.declared.value:,} recorded by "
-                f"{check.declared.source}, the headers hold {check.computed:,}")  # fmt: skip
+        Finding(
+            Cause.DECLARED,
+            0,
+            str(check.declared.kind),
+            explained=True,
+            detail=f"{check.declared.value:,} recorded by {check.declared.source}, the headers hold {check.computed:,}",
+        )
         for check in checks
         if not check.explained and check.computed is not None
     )

@@ -16,8 +16,9 @@ def check(result: Verification | Unchecked, form: str, *, color: bool | None = N
     if form == "json":
         from verify.render import json
 
-        unchecked = isinstance(result, Unchecked)
-        return json.render_unchecked(result.model, result.reason) if unchecked else json.render(result)
+        if isinstance(result, Unchecked):
+            return json.render_unchecked(result.model, result.reason)
+        return json.render(result)
     if isinstance(result, Unchecked):
         return ""
     if form == "csv":
@@ -41,7 +42,9 @@ def sweep(results: list[Verification | Unchecked], form: str, *, color: bool | N
 
     if form == "csv":
         return index.index_csv(results)
-    return index.index_markdown(results) if form == "markdown" else terminal.render_index(index.lines(results), color=color)
+    if form == "markdown":
+        return index.index_markdown(results)
+    return terminal.render_index(index.lines(results), color=color)
 
 
 def together(objects: list[str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from verify.architectures import Family
 from verify.breakdown import Breakdown, expect
+from verify.conventions import counts
 from verify.formula import Formula, Term
 from verify.render.groups import layer_order
 from verify.render.text import ranges
@@ -43,6 +44,7 @@ def render(verification: Verification) -> str:
                 "parameters": verification.expected_parameters,
                 "buffers": verification.expected.total(Kind.BUFFER),
                 "by_role": _by_role(verification.expected_by_role),
+                "conventions": counts(verification.exact),
             },
             "measured": _measured(verification.measured, verification.measured_strength),
             "difference": verification.difference,
@@ -116,6 +118,7 @@ def render_formula(
             "family": formula.name,
             "source": formula.source,
             "parameters": formula.count(),
+            "conventions": counts(formula),
             "buffers": formula.count(Kind.BUFFER),
             "by_role": _by_role(Breakdown(expect(formula.terms)).by_role()),
             "text": formula.text(),

@@ -10,7 +10,7 @@ from verify.evidence.base import Strength
 from verify.formula import Term
 from verify.render.escape import code, prose
 from verify.render.groups import Table, table
-from verify.render.summary import DECLARED, STRENGTHS, caveats, headline, outcome
+from verify.render.summary import DECLARED, STRENGTHS, caveats, headline, otherwise, outcome
 from verify.render.text import number, percent, ranges, ratio, signed, visible
 from verify.roles import Kind
 from verify.symbols import Size
@@ -213,6 +213,7 @@ def _formula(verification: Verification) -> Iterator[str]:
     yield grid(("letter", "config name", "from", "value"), legend, left=3)
     yield grid(("layer type", "axes", "shape", "layers", "copies", "elements"), map(_term, exact.terms), left=4)
     yield f"```math\n{visible(exact.latex())}\n```"
+    yield "\n".join(f"- {prose(line)}" for line in otherwise(exact))
     source = exact.source or verification.formula_source
     yield f"Source: {prose(source)}." if source else ""
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 
+from verify.conventions import CONVENTIONS, counts
+from verify.declared.check import DeclaredCheck
 from verify.evidence.base import DeclaredKind, Strength
 from verify.explain import Finding
+from verify.formula import Formula
 from verify.render.groups import causes
 from verify.render.text import clip, number, ratio, signed
 from verify.roles import Cause
-from verify.verification import DeclaredCheck, Verdict, Verification
+from verify.verification import Verdict, Verification
 
 #: What each kind of evidence is, in words.
 STRENGTHS = {
@@ -118,3 +121,13 @@ def _places(findings: list[Finding], name: Callable[[str], str], longest: int = 
         for finding in largest[:longest]
     ]
     return ", ".join(places) + (f" and {len(largest) - longest} more" if len(largest) > longest else "")
+
+
+def otherwise(formula: Formula) -> tuple[str, ...]:
+    """The parameter count by each convention that comes to another number, with what it leaves out."""
+    found = counts(formula)
+    return tuple(
+        f"{number(found[each.name])} {each.name}: {each.statement}"
+        for each in CONVENTIONS
+        if found[each.name] != formula.count()
+    )

@@ -15,7 +15,7 @@ from verify.formula import Formula
 from verify.render.groups import Alike, Table, layer_totals, layers_alike, table
 from verify.render.index import Line, summary
 from verify.render.markdown import factor
-from verify.render.summary import DECLARED, STRENGTHS, caveats, headline, outcome
+from verify.render.summary import DECLARED, STRENGTHS, caveats, headline, otherwise, outcome
 from verify.render.text import clip, number, percent, ranges, ratio, signed, visible
 from verify.roles import Kind
 from verify.verification import UNCLASSIFIED, Row, Verdict, Verification
@@ -104,6 +104,7 @@ def render_formula(  # noqa: PLR0913  what a formula was asked for is four words
         _table(console, ("", "config name", "value", "from"), _legend(formula), right={2})
         _table(console, ("layer type", "axes", "shape", "layers", "elements"), _terms(formula), right={2, 3, 4})
         _points(console, "layers", _conditions(formula))
+        _points(console, "counted by other conventions", otherwise(formula))
         _points(console, "source", [formula.source] if formula.source else [])
         _points(console, "config keys that no formula read", unread)
         console.print(f"LaTeX: {visible(formula.latex())}", soft_wrap=True)
