@@ -279,7 +279,7 @@ def test_offline_mode_of_the_environment_holds_too(hub: Hub, monkeypatch: pytest
 def test_endpoint_and_token_of_the_environment_serve_a_fresh_process(hub: Hub, folder: Path) -> None:
     hub.add(MODEL, folder).gated = True
     code = f"from verify.evidence import hub; print(len(hub.read({MODEL!r}).tensors))"
-    run = subprocess.run(  # noqa: S603 - the command is fixed
+    run = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"HF_ENDPOINT": hub.url + "/", "HF_TOKEN": "hf_good"},
         capture_output=True,

@@ -61,7 +61,7 @@ def test_server_that_ignores_ranges_is_left_as_soon_as_the_header_is_there(
         Fault("shifted", origin="cdn"),
         Fault("zip", origin="cdn"),
         Fault("drop", path="config.json"),
-        Fault("status", times=4, path="index.json"),
+        Fault("status", times=4, path="config.json"),
         Fault("status", times=2, status=500, origin="cdn"),
     ],
     ids=lambda fault: f"{fault.kind} {fault.path or fault.origin}",

@@ -127,7 +127,7 @@ def test_asking_whether_it_is_available_imports_nothing_heavy() -> None:
         "import sys; from verify.evidence import meta; assert meta.available();"
         "assert not {'torch', 'transformers', 'accelerate'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - our own interpreter and text
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(

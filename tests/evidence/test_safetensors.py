@@ -110,7 +110,5 @@ def test_parsing_imports_neither_a_client_nor_numpy() -> None:
         "import sys, verify.evidence.local, verify.evidence.hub;"
         "print(sorted({'huggingface_hub', 'httpx2', 'safetensors', 'numpy', 'torch'} & sys.modules.keys()))"
     )
-    run = subprocess.run(  # noqa: S603 - the command is fixed
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

@@ -26,7 +26,7 @@ SOURCE = (
     "Touvron et al. 2023, arXiv:2302.13971, section 2.2; Touvron et al. 2023, arXiv:2307.09288, section 2.2; "
     "transformers models/llama/modeling_llama.py"
 )
-ALIASES = ("mistral",)
+ALIASES = ("mistral", "ministral", "granite")
 
 NAMES = NameTable(
     backbone={
@@ -48,7 +48,8 @@ NAMES = NameTable(
         **buffers({"layers.{}.self_attn.rotary_emb.inv_freq": "position.inv_freq"}),
     },
     head=DECODER_HEADS,
-    prefixes=("model.",),
+    # LlamaForQuestionAnswering calls its backbone `transformer`.
+    prefixes=("model.", "transformer."),
 )
 
 
@@ -65,6 +66,7 @@ def formula(config: Config) -> Formula:
     head_dim = head_size(config, hidden, heads)
     inner = size(config, "intermediate_size")
     bias = config.flag("attention_bias", default=False)
+    config.set_aside("max_position_embeddings", "layer_types")
     head_terms, extras = decoder_head(config, vocab, hidden, tied_by_default=False)
     return Formula(
         name="llama",

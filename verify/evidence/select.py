@@ -68,7 +68,9 @@ def gather(reference: Reference, choice: Choice, access: Access) -> Gathered:
     """
     if choice is Choice.META or _is_config(reference):
         if choice in {Choice.HEADER, Choice.RECORDED}:
-            raise UsageError(f"{reference.name} holds no tensors", expected="a folder or a weight file", hint="use --evidence meta")
+            raise UsageError(
+                f"{reference.name} holds no tensors", expected="a folder or a weight file", hint="use --evidence meta"
+            )
         from verify.evidence import meta
 
         config = _config(reference, access)
