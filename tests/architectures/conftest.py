@@ -1,168 +1,72 @@
-"""Tiny configurations of every family: the product of the switches that its modelling code has.
+"""Tiny configurations of every family, gathered from `cases/`.
 
-All sizes differ from each other, so that an axis in the wrong place never passes.
+A module there is one family. `BASES` has a configuration for each model type (and variant), all of whose sizes
+differ, so that an axis in the wrong place never passes; `SWITCHES` what the modelling code can switch, of which
+the whole product is tried; `RANDOM` a strategy for more of them; `NULLS` the keys whose null is not the same as
+their absence; `REMOTE` is true where transformers has no such class, so that records are the only proof.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import product
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 Values = dict[str, object]
 
-_ROTARY: Values = {
-    "vocab_size": 97,
-    "hidden_size": 24,
-    "intermediate_size": 37,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 64,
-}
-_HEADS = ("ForCausalLM", "Model", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
-_LABELS: Values = {"id2label": {str(index): f"L{index}" for index in range(5)}}
 
-BASES: dict[str, Values] = {
-    "llama": {**_ROTARY, "model_type": "llama", "architectures": ["LlamaForCausalLM"]},
-    "mistral": {**_ROTARY, "model_type": "mistral", "architectures": ["MistralForCausalLM"]},
-    "qwen3": {**_ROTARY, "model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "head_dim": 6},
-    "mixtral": {
-        **_ROTARY,
-        "model_type": "mixtral",
-        "architectures": ["MixtralForCausalLM"],
-        "num_local_experts": 3,
-        "num_experts_per_tok": 2,
-    },
-    "deepseek_v3": {
-        **_ROTARY,
-        "model_type": "deepseek_v3",
-        "architectures": ["DeepseekV3ForCausalLM"],
-        "num_hidden_layers": 3,
-        "num_key_value_heads": 4,
-        "moe_intermediate_size": 11,
-        "n_routed_experts": 6,
-        "n_shared_experts": 1,
-        "num_experts_per_tok": 2,
-        "n_group": 2,
-        "topk_group": 1,
-        "first_k_dense_replace": 1,
-        "q_lora_rank": 9,
-        "kv_lora_rank": 13,
-        "qk_nope_head_dim": 5,
-        "qk_rope_head_dim": 2,
-        "v_head_dim": 7,
-    },
-    "gpt2": {
-        "model_type": "gpt2",
-        "architectures": ["GPT2LMHeadModel"],
-        "vocab_size": 97,
-        "n_positions": 31,
-        "n_embd": 24,
-        "n_layer": 2,
-        "n_head": 4,
-    },
-    "bert": {
-        "model_type": "bert",
-        "architectures": ["BertForMaskedLM"],
-        "vocab_size": 97,
-        "hidden_size": 24,
-        "intermediate_size": 37,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "max_position_embeddings": 31,
-        "type_vocab_size": 3,
-    },
-}
+def _modules() -> Iterator[ModuleType]:
+    for path in sorted((Path(__file__).parent / "cases").glob("*.py")):
+        spec = spec_from_file_location(f"cases_{path.stem}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield module
 
-BASES["gpt-sw3"] = {**BASES["gpt2"], "model_type": "gpt-sw3"}
 
-_DIVISORS = {"num_key_value_heads": (1, 2, 4)}
-_TIED = {"tie_word_embeddings": (False, True)}
-_CROSS = {"add_cross_attention": (False, True), "is_decoder": (True,)}
-_BERT_HEADS = ("ForPreTraining", "ForMaskedLM", "LMHeadModel", "ForNextSentencePrediction", "ForMultipleChoice",
-               "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "Model")  # fmt: skip
-_GPT2_HEADS = ("LMHeadModel", "DoubleHeadsModel", *_HEADS[1:])
-
-#: For each family, switches whose product is tried, and class names that are tried beside them.
-SWITCHES: dict[str, list[Mapping[str, tuple[object, ...]]]] = {
-    "llama": [
-        {**_DIVISORS, **_TIED, "attention_bias": (False, True), "mlp_bias": (False, True), "head_dim": (None, 10)},
-        {"architectures": tuple([f"Llama{head}"] for head in _HEADS), "id2label": (None, _LABELS["id2label"])},
-    ],
-    "mistral": [
-        {**_DIVISORS, **_TIED, "head_dim": (None, 10)},
-        {"architectures": tuple([f"Mistral{head}"] for head in _HEADS)},
-    ],
-    "qwen3": [
-        {**_DIVISORS, **_TIED, "attention_bias": (False, True), "head_dim": (6, 10)},
-        {"architectures": tuple([f"Qwen3{head}"] for head in _HEADS), "id2label": (None, _LABELS["id2label"])},
-    ],
-    "mixtral": [
-        {**_DIVISORS, **_TIED, "head_dim": (None, 10), "num_local_experts": (2, 5)},
-        {"architectures": tuple([f"Mixtral{head}"] for head in _HEADS), "id2label": (None, _LABELS["id2label"])},
-    ],
-    "deepseek_v3": [
-        {
-            **_TIED,
-            "q_lora_rank": (None, 9),
-            "attention_bias": (False, True),
-            "first_k_dense_replace": (0, 1, 3),
-            "n_shared_experts": (1, 2),
-        },
-        # transformers has no DeepseekV3ForQuestionAnswering.
-        {"architectures": tuple([f"DeepseekV3{head}"] for head in _HEADS[:4])},
-    ],
-    "gpt2": [
-        {
-            **_TIED,
-            "n_inner": (None, 37),
-            "add_cross_attention": (False, True),
-            "architectures": tuple([f"GPT2{head}"] for head in _GPT2_HEADS),
-        },
-        {
-            "architectures": (["GPT2DoubleHeadsModel"],),
-            "summary_use_proj": (False, True),
-            "summary_proj_to_labels": (False, True),
-        },
-    ],
-    "bert": [
-        {
-            **_TIED,
-            **_CROSS,
-            "architectures": tuple([f"Bert{head}"] for head in _BERT_HEADS),
-            "id2label": (None, _LABELS["id2label"]),
-        },
-    ],
-}
+MODULES = tuple(_modules())
+KNOWN = tuple(module for module in MODULES if not getattr(module, "REMOTE", False))
+BASES: dict[str, Values] = {name: base for module in MODULES for name, base in module.BASES.items()}
+BUILT: dict[str, Values] = {name: base for module in KNOWN for name, base in module.BASES.items()}
+RANDOM = {name: strategy for module in KNOWN for name, strategy in getattr(module, "RANDOM", {}).items()}
 
 
 def cases() -> Iterator[tuple[str, Values]]:
     """Every configuration with a name that says what is switched."""
-    for family, groups in SWITCHES.items():
-        for group in groups:
-            for chosen in product(*group.values()):
-                changes = dict(zip(group, chosen, strict=True))
-                values = {**BASES[family], **changes}
-                # A null is left out, except where the modelling code tells it from a missing key.
-                values = {key: value for key, value in values.items() if value is not None or key == "q_lora_rank"}
-                label = "-".join(_short(value) for value in changes.values())
-                yield f"{family}-{label}", values
+    for module in KNOWN:
+        nulls = getattr(module, "NULLS", ())
+        for name, groups in module.SWITCHES.items():
+            for group in groups:
+                for chosen in product(*group.values()):
+                    changes = dict(zip(group, chosen, strict=True))
+                    values = {**module.BASES[name], **changes}
+                    label = "-".join(_short(value) for value in changes.values())
+                    yield f"{name}-{label}", {k: v for k, v in values.items() if v is not None or k in nulls}
 
 
 def _short(value: object) -> str:
-    return f"{len(value)}labels" if isinstance(value, dict) else value[0] if isinstance(value, list) else str(value)
+    if isinstance(value, dict):
+        return f"{len(value)}keys"
+    return "+".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give each test that asks for them one case, or the base configuration of one family."""
+    """Give each test what it asks for: a case, a base configuration (`base`: one that can be built), a strategy."""
     if "case" in metafunc.fixturenames:
         named = list(cases())
         metafunc.parametrize("case", [values for _, values in named], ids=[name for name, _ in named])
     if "base" in metafunc.fixturenames:
-        metafunc.parametrize("base", BASES.values(), ids=BASES)
+        metafunc.parametrize("base", BUILT.values(), ids=BUILT)
+    if "described" in metafunc.fixturenames:
+        metafunc.parametrize("described", BASES.values(), ids=BASES)
+    if "strategy" in metafunc.fixturenames:
+        metafunc.parametrize("strategy", RANDOM.values(), ids=RANDOM)
 
 
 @pytest.fixture
 def tiny() -> dict[str, Values]:
-    """The base configuration of each family."""
+    """The base configuration of each model type and variant."""
     return BASES

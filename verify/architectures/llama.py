@@ -18,6 +18,7 @@ from verify.architectures._blocks import (
     rotary_buffer,
     size,
 )
+from verify.architectures._names import LLAMA
 from verify.config import Config
 from verify.formula import Formula, Layers
 from verify.names import NameTable, buffers, modules
@@ -26,25 +27,11 @@ SOURCE = (
     "Touvron et al. 2023, arXiv:2302.13971, section 2.2; Touvron et al. 2023, arXiv:2307.09288, section 2.2; "
     "transformers models/llama/modeling_llama.py"
 )
-ALIASES = ("mistral", "ministral", "granite")
+ALIASES = ("granite",)
 
 NAMES = NameTable(
     backbone={
-        **modules(
-            {
-                "embed_tokens": "embedding.tokens",
-                "layers.{}.self_attn.q_proj": "attention.q",
-                "layers.{}.self_attn.k_proj": "attention.k",
-                "layers.{}.self_attn.v_proj": "attention.v",
-                "layers.{}.self_attn.o_proj": "attention.o",
-                "layers.{}.mlp.gate_proj": "mlp.gate",
-                "layers.{}.mlp.up_proj": "mlp.up",
-                "layers.{}.mlp.down_proj": "mlp.down",
-                "layers.{}.input_layernorm": "norm.input",
-                "layers.{}.post_attention_layernorm": "norm.post_attention",
-                "norm": "norm.final",
-            }
-        ),
+        **modules(LLAMA),
         **buffers({"layers.{}.self_attn.rotary_emb.inv_freq": "position.inv_freq"}),
     },
     head=DECODER_HEADS,

@@ -23,6 +23,7 @@ STRENGTHS = {
 #: What each recorded number counts, with its unit.
 DECLARED = {
     DeclaredKind.HUB_TOTAL: "total on the Hub, elements",
+    DeclaredKind.COUNTED: "counted by a paper or a program, elements",
     DeclaredKind.TOTAL_PARAMETERS: "total_parameters of the index, elements",
     DeclaredKind.DTYPE_TOTAL: "total of one dtype, elements",
     DeclaredKind.INDEX_BYTES: "total_size of the index, bytes",
