@@ -17,6 +17,7 @@ _REQUIRED: Final = object()
 NOT_SHAPES: Final = frozenset(
     """
     _name_or_path _attn_implementation attn_implementation architectures model_type auto_map
+    tokenizer_class
     transformers_version torch_dtype dtype bos_token_id eos_token_id pad_token_id sep_token_id
     cls_token_id unk_token_id mask_token_id decoder_start_token_id use_cache use_return_dict
     return_dict output_attentions output_hidden_states output_router_logits torchscript use_bfloat16

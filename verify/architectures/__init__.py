@@ -8,8 +8,6 @@ A family module has four names, and nothing has to be registered anywhere else:
 * `formula(config)`: the `Formula` for one config.
 """
 
-from collections.abc import Iterator
-from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol, cast
@@ -36,6 +34,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_")))
 
 
+def known() -> tuple[str, ...]:
+    """Every name that `find` takes: families and aliases, sorted."""
+    return tuple(sorted({*names(), *(alias for name in names() for alias in load(name).ALIASES)}))
+
+
 def load(name: str) -> Family:
     """The family module of that name."""
     return cast("Family", import_module(f"{__name__}.{name}"))
@@ -49,22 +52,11 @@ def find(model_type: str) -> Family:
     """
     if model_type in names():
         return load(model_type)
-    if model_type in aliases():
-        return load(aliases()[model_type])
+    for name in names():
+        if model_type in load(name).ALIASES:
+            return load(name)
     raise UnknownArchitectureError(
         f"model_type {model_type!r} has no formula",
         expected="one of those that `verify families` lists",
         hint="give one with --formula, or add a file to verify/architectures",
     )
-
-
-@cache
-def aliases() -> dict[str, str]:
-    """Each alias with its family; reads every family file once."""
-    return dict(_aliases())
-
-
-def _aliases() -> Iterator[tuple[str, str]]:
-    for name in names():
-        for alias in load(name).ALIASES:
-            yield alias, name
