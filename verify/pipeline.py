@@ -56,6 +56,24 @@ def subject(
     return Subject(gathered, config, found, found.formula(config))
 
 
+def example(family: str) -> Subject:
+    """A family's formula at the sizes of a recorded checkpoint of it, else at those its class has by default.
+
+    Args:
+        family: A family or an alias.
+
+    Raises:
+        VerifyError: There is no such family, or no record of it and no transformers either.
+    """
+    from verify.evidence import meta, recorded
+
+    found = architectures.find(family)
+    name = found.__name__.rpartition(".")[2]
+    evidence = recorded.of_type((family,)) or recorded.of_type((name, *found.ALIASES)) or meta.defaults(family)
+    config = Config(evidence.config)
+    return Subject(Gathered(evidence, None, ()), config, found, found.formula(config))
+
+
 def check(
     model: str, *, formula: str = "", evidence: str = "auto", revision: str = "", access: Access | None = None
 ) -> Verification:

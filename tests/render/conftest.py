@@ -7,13 +7,14 @@ import pytest
 from verify.architectures import llama
 from verify.breakdown import Breakdown, expect, measure
 from verify.config import Config
+from verify.declared.check import DeclaredCheck
 from verify.evidence.base import Declared, DeclaredKind, Evidence, Strength
 from verify.evidence.packing import Unpacked
 from verify.explain import Finding
 from verify.formula import Formula
 from verify.roles import Cause, Role
 from verify.tensor import DTYPES, Tensor
-from verify.verification import Comparison, DeclaredCheck, Verdict, Verification
+from verify.verification import Comparison, Verdict, Verification
 
 LLAMA_2_7B = {
     "architectures": ["LlamaForCausalLM"],

@@ -148,9 +148,9 @@ def test_a_breakdown_has_a_row_per_layer_type_or_per_layer(llama_2_7b: Verificat
 
 
 def test_families_are_listed_with_their_sources() -> None:
-    (family,) = json.loads(render_json.render_families([("llama", llama)]))["families"]
+    (family,) = json.loads(render_json.render_families([("llama", llama, ["owner/name"])]))["families"]
     assert family["family"] == "llama"
-    assert "mistral" in family["aliases"]
+    assert "granite" in family["aliases"]
     assert "arXiv" in family["source"]
 
 

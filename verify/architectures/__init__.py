@@ -21,6 +21,7 @@ from verify.names import NameTable
 class Family(Protocol):
     """What a family module offers."""
 
+    __name__: str
     SOURCE: str
     ALIASES: tuple[str, ...]
     NAMES: NameTable

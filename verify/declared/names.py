@@ -65,7 +65,7 @@ def _count(formula: Formula, table: NameTable, names: Iterable[str]) -> tuple[Co
     suffixes = frozenset(_suffixes(formula))
     counts: Counter[Key] = Counter()
     unclassified: list[str] = []
-    prefixed = False
+    prefixed = not table.prefixes
     for name in names:
         place, suffix = _place(table, name, suffixes)
         if place is None:

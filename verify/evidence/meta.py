@@ -78,13 +78,7 @@ def read(config: Mapping[str, object], *, model: str) -> Evidence:
         ConfigError: The class rejects the config.
         FormatError: A tensor has a dtype that no file can hold.
     """
-    if not available():
-        missing = ", ".join(package for package in _PACKAGES if not find_spec(package))
-        raise UnavailableError(
-            f"{missing} not installed",
-            expected="torch, transformers and accelerate for the evidence `meta`",
-            hint="pip install 'verify-params[meta]'",
-        )
+    _require()
     plain = _without(config, _NOT_SHAPES)
     transformers = _import()
     with _silence(transformers):
@@ -102,6 +96,31 @@ def read(config: Mapping[str, object], *, model: str) -> Evidence:
         tensors=tensors,
         note=f"tied: {tied}" if tied else "",
     )
+
+
+def _require() -> None:
+    if not available():
+        missing = ", ".join(package for package in _PACKAGES if not find_spec(package))
+        raise UnavailableError(
+            f"{missing} not installed",
+            expected="torch, transformers and accelerate for the evidence `meta`",
+            hint="pip install 'verify-params[meta]'",
+        )
+
+
+def defaults(model_type: str) -> Evidence:
+    """The configuration that a config class has by default, without any tensors.
+
+    Raises:
+        UnavailableError: transformers is not installed.
+        UnknownArchitectureError: transformers has no such `model_type`.
+    """
+    _require()
+    transformers = _import()
+    with _silence(transformers):
+        settings = _settings(transformers, {"model_type": model_type})
+    where = f"transformers {transformers.__version__}, {type(settings).__name__}"
+    return Evidence(model_type, Strength.META, "meta", where, config=settings.to_dict())
 
 
 def _without(config: Mapping[str, object], keys: frozenset[str]) -> dict[str, object]:

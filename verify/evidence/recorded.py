@@ -20,7 +20,7 @@ file per checkpoint in `verify/records/`, named `<owner>--<name>.json`, a JSON o
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from itertools import product
@@ -60,6 +60,12 @@ def read(model: str) -> Evidence:
 def known() -> tuple[str, ...]:
     """The Hub ids of all recorded models, sorted."""
     return tuple(sorted((_model(file) for file in _files()), key=str.lower))
+
+
+def of_type(model_types: Collection[str]) -> Evidence | None:
+    """The first record, by name, of a model with one of these `model_type`s."""
+    records = (parse(_load(file), file=file) for file in _files())
+    return next((record for record in records if record.config.get("model_type") in model_types), None)
 
 
 def parse(data: bytes, *, file: str) -> Evidence:

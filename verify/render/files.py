@@ -9,25 +9,27 @@ from verify.render import csv, index, json, markdown
 from verify.verification import Unchecked, Verification
 
 
-def write_reports(verification: Verification, folder: Path) -> tuple[Path, ...]:
-    """Write breakdown.csv, layers.csv, report.md and result.json.
+def write_reports(verification: Verification, folder: Path, *, layers: bool = True) -> tuple[Path, ...]:
+    """Write breakdown.csv, report.md, result.json and, by layer, layers.csv.
 
-    All four are written beside their places first and moved there together, so that a failure leaves
+    All of them are written beside their places first and moved there together, so that a failure leaves
     the reports of the last run as they were.
 
     Args:
         verification: What to report.
         folder: Where; made when it is not there.
+        layers: Whether to write layers.csv, by far the longest.
 
     Returns:
-        The four files.
+        The files.
 
     Raises:
         UsageError: The folder cannot be made or written to.
     """
+    by_layer = {folder / "layers.csv": csv.layers(verification)} if layers else {}
     texts = {
         folder / "breakdown.csv": csv.breakdown(verification),
-        folder / "layers.csv": csv.layers(verification),
+        **by_layer,
         folder / "report.md": markdown.report(verification),
         folder / "result.json": json.render(verification),
     }

@@ -9,6 +9,7 @@ from verify.verification import Unchecked, Verification
 
 if TYPE_CHECKING:
     from verify.pipeline import Subject
+    from verify.regress import Move
 
 
 def check(result: Verification | Unchecked, form: str, *, color: bool | None = None) -> str:
@@ -38,13 +39,13 @@ def sweep(results: list[Verification | Unchecked], form: str, *, color: bool | N
     """The results of many checks."""
     if form == "json":
         return together([check(result, form) for result in results])
-    from verify.render import index, terminal
+    from verify.render import index, lists
 
     if form == "csv":
         return index.index_csv(results)
     if form == "markdown":
         return index.index_markdown(results)
-    return terminal.render_index(index.lines(results), color=color)
+    return lists.render_index(index.lines(results), color=color)
 
 
 def together(objects: list[str]) -> str:
@@ -81,9 +82,22 @@ def formula(subject: "Subject", model: str, form: str, *, color: bool | None = N
 
 
 def families(form: str, *, color: bool | None = None) -> str:
-    """What there are formulas for."""
+    """What there are formulas for, and the records that each is tried on."""
     from verify import architectures
-    from verify.render import json, terminal
+    from verify.evidence import recorded
+    from verify.render import json, lists
 
-    rows = [(name, architectures.load(name)) for name in architectures.names()]
-    return json.render_families(rows) if form == "json" else terminal.render_families(rows, color=color)
+    types = [(model, str(recorded.read(model).config.get("model_type"))) for model in recorded.known()]
+    rows = [
+        (name, family, [model for model, kind in types if kind == name or kind in family.ALIASES])
+        for name in architectures.names()
+        if (family := architectures.load(name))
+    ]
+    return json.render_families(rows) if form == "json" else lists.render_families(rows, color=color)
+
+
+def moves(found: "tuple[Move, ...]", form: str, *, color: bool | None = None) -> str:
+    """What moved between two states of the reports."""
+    from verify.render import lists
+
+    return lists.render_moves_json(found) if form == "json" else lists.render_moves(found, color=color)

@@ -6,7 +6,7 @@ nothing but JSON escapes of it is written.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -85,13 +85,14 @@ def render_breakdown(verification: Verification, *, layers: bool = False) -> str
     )
 
 
-def render_families(families: Iterable[tuple[str, Family]]) -> str:
-    """The families there are formulas for, with their other names and sources."""
+def render_families(families: Iterable[tuple[str, Family, Sequence[str]]]) -> str:
+    """The families there are formulas for, with their other names, sources and the records they are tried on."""
     return _dump(
         {
             "schema": SCHEMA,
             "families": [
-                {"family": name, "aliases": list(family.ALIASES), "source": family.SOURCE} for name, family in families
+                {"family": name, "aliases": list(family.ALIASES), "source": family.SOURCE, "records": list(records)}
+                for name, family, records in families
             ],
         }
     )

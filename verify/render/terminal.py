@@ -1,19 +1,15 @@
 """Tables for a terminal.
 
-Numbers are never cut: where the window is too narrow for them, the lines are longer than the window.
-Nothing is read as markup, so a tensor called `[red]` is printed as that. Colours are left out when the
-output is no terminal, and when `NO_COLOR` is set.
+A check, a breakdown and a formula; lists of models are in `lists.py`, how tables are drawn in `drawing.py`.
 """
 
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from io import StringIO
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from verify.architectures import Family
 from verify.formula import Formula
+from verify.render.drawing import Cells, drawn
+from verify.render.drawing import table as draw_table
 from verify.render.groups import Alike, Table, layer_totals, layers_alike, table
-from verify.render.index import Line, summary
 from verify.render.markdown import factor
 from verify.render.summary import DECLARED, STRENGTHS, caveats, headline, otherwise, outcome
 from verify.render.text import clip, number, percent, ranges, ratio, signed, visible
@@ -23,9 +19,6 @@ from verify.verification import UNCLASSIFIED, Row, Verdict, Verification
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: Width where the output is no terminal and nobody asked for one.
-WIDTH = 110
-
 #: Lists longer than this are cut, with a count.
 LONGEST_LIST = 20
 
@@ -33,9 +26,6 @@ _COLOURS = {Verdict.EXACT: "green", Verdict.EXPLAINED: "green", Verdict.UNEXPLAI
 
 #: The numbers of a breakdown, after the column that says what they are about.
 _COLUMNS = ("tensors", "expected", "measured", "difference", "exp/meas", "share %")
-
-#: Cells, and the style of the row.
-Cells: TypeAlias = tuple[Sequence[str], str]
 
 
 def render(verification: Verification, *, width: int | None = None, color: bool | None = None) -> str:
@@ -46,7 +36,7 @@ def render(verification: Verification, *, width: int | None = None, color: bool 
         width: Columns; the terminal's own when None.
         color: Whether to write colours; when None, if standard output is a terminal.
     """
-    return _drawn(lambda console: _check(console, verification), width, color)
+    return drawn(lambda console: _check(console, verification), width, color)
 
 
 def render_breakdown(
@@ -69,10 +59,10 @@ def render_breakdown(
         else:
             _breakdown(console, table(verification))
 
-    return _drawn(draw, width, color)
+    return drawn(draw, width, color)
 
 
-def render_formula(  # noqa: PLR0913  what a formula was asked for is four words, and each is shown
+def render_formula(
     formula: Formula,
     *,
     model: str,
@@ -101,74 +91,15 @@ def render_formula(  # noqa: PLR0913  what a formula was asked for is four words
         buffers = formula.count(Kind.BUFFER)
         beside = f" and {number(buffers)} elements of persistent buffers" if buffers else ""
         console.print(f"{number(formula.count())} parameters{beside}\n\n{visible(formula.text(letters=True))}\n")
-        _table(console, ("", "config name", "value", "from"), _legend(formula), right={2})
-        _table(console, ("layer type", "axes", "shape", "layers", "elements"), _terms(formula), right={2, 3, 4})
+        draw_table(console, ("", "config name", "value", "from"), _legend(formula), right={2})
+        draw_table(console, ("layer type", "axes", "shape", "layers", "elements"), _terms(formula), right={2, 3, 4})
         _points(console, "layers", _conditions(formula))
         _points(console, "counted by other conventions", otherwise(formula))
         _points(console, "source", [formula.source] if formula.source else [])
         _points(console, "config keys that no formula read", unread)
         console.print(f"LaTeX: {visible(formula.latex())}", soft_wrap=True)
 
-    return _drawn(draw, width, color)
-
-
-def render_index(found: Sequence[Line], *, width: int | None = None, color: bool | None = None) -> str:
-    """Many models as text for a terminal, one row for each.
-
-    Args:
-        found: The rows, from `verify.render.index.lines`.
-        width: Columns; the terminal's own when None.
-        color: Whether to write colours; when None, if standard output is a terminal.
-    """
-    rows: list[Cells] = [
-        (
-            (
-                clip(line.model),
-                line.verdict.upper() if line.verdict == Verdict.UNEXPLAINED else line.verdict,
-                clip(line.formula),
-                number(line.expected),
-                number(line.measured),
-                signed(line.difference),
-                visible(line.causes),
-            ),
-            "red" if line.verdict == Verdict.UNEXPLAINED else "",
-        )
-        for line in found
-    ]
-    columns = ("model", "verdict", "formula", "expected", "measured", "difference", "causes")
-
-    def draw(console: "Console") -> None:
-        _table(console, columns, rows, right={3, 4, 5})
-        console.print(summary(found))
-
-    return _drawn(draw, width, color)
-
-
-def render_families(
-    families: Iterable[tuple[str, Family]], *, width: int | None = None, color: bool | None = None
-) -> str:
-    """The families there are formulas for, as text for a terminal.
-
-    Args:
-        families: Each name with its module.
-        width: Columns; the terminal's own when None.
-        color: Whether to write colours; when None, if standard output is a terminal.
-    """
-    rows: list[Cells] = [((name, ", ".join(each.ALIASES), visible(each.SOURCE)), "") for name, each in families]
-    return _drawn(lambda console: _table(console, ("family", "also for", "source"), rows, right=set()), width, color)
-
-
-def _drawn(draw: Callable[["Console"], None], width: int | None, color: bool | None) -> str:  # noqa: FBT001  None is its third value
-    """What `draw` prints, as text; rich is loaded here."""
-    from rich.console import Console
-
-    terminal = sys.stdout.isatty() if color is None else color
-    if width is None and not sys.stdout.isatty():
-        width = WIDTH
-    width = width or Console(stderr=False).width
-    out = StringIO()
-    draw(Console(file=out, width=width, force_terminal=terminal, markup=False, highlight=False, emoji=False))
-    return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines()) + "\n"
+    return drawn(draw, width, color)
 
 
 def _check(console: "Console", verification: Verification) -> None:
@@ -214,7 +145,7 @@ def _breakdown(console: "Console", shown: Table) -> None:
             lines.append(((f"  and {len(group.rows) - len(rows)} more", *[""] * 6), ""))
     lines.append((_counts(shown.total, "all parameters"), "bold"))
     chosen = [([cells[place] for place in keep], style) for cells, style in lines]
-    _table(console, [columns[place] for place in keep], chosen, right=set(range(1, 6)))
+    draw_table(console, [columns[place] for place in keep], chosen, right=set(range(1, 6)))
 
 
 def _part(row: Row) -> str:
@@ -251,7 +182,7 @@ def _layer_table(console: "Console", title: str, rows: Sequence[Row], names: Seq
     lines: list[Cells] = [
         ((*cells[:5], cells[6]), "yellow" if row.difference else "") for row, cells in zip(rows, counts, strict=True)
     ]
-    _table(console, (title, *_COLUMNS[:4], _COLUMNS[5]), lines, right=set(range(1, 6)))
+    draw_table(console, (title, *_COLUMNS[:4], _COLUMNS[5]), lines, right=set(range(1, 6)))
 
 
 def _which(alike: Alike) -> str:
@@ -274,7 +205,7 @@ def _findings(console: "Console", verification: Verification) -> None:
         )
         for each in found[:LONGEST_LIST]
     ]
-    _table(console, ("finding", "cause", "elements", "where", "why"), lines, right={2})
+    draw_table(console, ("finding", "cause", "elements", "where", "why"), lines, right={2})
     _rest(console, found)
 
 
@@ -294,7 +225,7 @@ def _declared(console: "Console", verification: Verification) -> None:
         for each in verification.declared
     ]
     columns = ("recorded number", "recorded", "computed", "difference", "computed as", "recorded by")
-    _table(console, columns, lines, right={1, 2, 3})
+    draw_table(console, columns, lines, right={1, 2, 3})
 
 
 def _comparisons(console: "Console", verification: Verification) -> None:
@@ -311,7 +242,7 @@ def _comparisons(console: "Console", verification: Verification) -> None:
         )
         for each in verification.comparisons
     ]
-    _table(console, ("compared", "the one", "the other", "", "note"), lines, right={1, 2})
+    draw_table(console, ("compared", "the one", "the other", "", "note"), lines, right={1, 2})
 
 
 def _unclassified(console: "Console", verification: Verification) -> None:
@@ -367,27 +298,3 @@ def _points(console: "Console", title: str, texts: Sequence[str]) -> None:
 def _rest(console: "Console", found: Sequence[object]) -> None:
     if len(found) > LONGEST_LIST:
         console.print(f"  and {len(found) - LONGEST_LIST} more; --format json has them all\n", style="dim")
-
-
-def _table(console: "Console", columns: Sequence[str], lines: Iterable[Cells], *, right: set[int]) -> None:
-    """Draw a table, with the columns in `right` set flush right and never cut; nothing when it has no lines."""
-    from rich import box
-    from rich.table import Table as Drawing
-
-    lines = list(lines)
-    if not lines:
-        return
-    drawing = Drawing(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
-    for place, title in enumerate(columns):
-        flush = place in right
-        # Text may wrap, but not into a column of single letters.
-        least = None if flush else min(24 if place == 0 else 12, max(len(cells[place]) for cells, _ in lines))
-        drawing.add_column(title, justify="right" if flush else "left", no_wrap=flush, overflow="fold", min_width=least)
-    for cells, style in lines:
-        drawing.add_row(*cells, style=style)
-    window = console.width
-    needed = console.measure(drawing, options=console.options.update(max_width=10_000)).minimum
-    console.width = max(window, needed)
-    console.print(drawing)
-    console.width = window
-    console.print()
