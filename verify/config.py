@@ -34,8 +34,12 @@ NOT_SHAPES: Final = frozenset(
     query_pre_attn_scalar summary_activation summary_first_dropout summary_proj_to_labels summary_type
     summary_use_proj scale_attn_weights scale_attn_by_inverse_layer_idx reorder_and_upcast_attn
     router_jitter_noise chunk_size_feed_forward
-    attention_multiplier embedding_multiplier logits_scaling residual_multiplier
+    attention_multiplier embedding_multiplier logits_scaling residual_multiplier tokenizer_type cache_implementation
     label2id id2label problem_type finetuning_task is_encoder_decoder is_decoder prefix language
+    bad_words_ids begin_suppress_tokens diversity_penalty early_stopping encoder_no_repeat_ngram_size
+    exponential_decay_length_penalty forced_bos_token_id forced_decoder_ids forced_eos_token_id length_penalty
+    min_length no_repeat_ngram_size num_beam_groups num_beams num_return_sequences output_scores
+    remove_invalid_values return_dict_in_generate suppress_tokens typical_p
     """.split()  # noqa: SIM905 - a list literal would take a line for each name
 )
 
