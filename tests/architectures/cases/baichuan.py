@@ -1,0 +1,20 @@
+"""A tiny Baichuan with rotary positions, as the 7B."""
+
+Values = dict[str, object]
+
+#: transformers has no such class: test_remote_decoders.py has the tensors by name and shape.
+REMOTE = True
+
+BASES: dict[str, Values] = {
+    "baichuan": {
+        "model_type": "baichuan",
+        "architectures": ["BaiChuanForCausalLM"],
+        "vocab_size": 97,
+        "hidden_size": 24,
+        "intermediate_size": 37,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 64,
+        "tie_word_embeddings": False,
+    }
+}

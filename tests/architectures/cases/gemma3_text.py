@@ -1,0 +1,62 @@
+"""Tiny Gemmas 3 without vision: heads of a size of their own."""
+
+from collections.abc import Mapping
+
+from hypothesis import strategies as st
+
+Values = dict[str, object]
+
+BASES: dict[str, Values] = {
+    "gemma3_text": {
+        "model_type": "gemma3_text",
+        "architectures": ["Gemma3ForCausalLM"],
+        "vocab_size": 97,
+        "hidden_size": 24,
+        "intermediate_size": 37,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 10,
+        "max_position_embeddings": 64,
+        "pad_token_id": 0,
+    }
+}
+
+_FIVE = {str(index): f"L{index}" for index in range(5)}
+
+SWITCHES: dict[str, list[Mapping[str, tuple[object, ...]]]] = {
+    "gemma3_text": [
+        {
+            "num_key_value_heads": (1, 2, 4),
+            "tie_word_embeddings": (None, False, True),
+            "head_dim": (None, 6, 10),
+            "attention_bias": (False, True),
+        },
+        {
+            "architectures": (["Gemma3ForCausalLM"], ["Gemma3TextModel"], ["Gemma3TextForSequenceClassification"]),
+            "id2label": (None, _FIVE),
+        },
+    ]
+}
+
+
+@st.composite
+def _random(draw: st.DrawFn) -> Values:
+    groups, width = draw(st.integers(1, 4)), 2 * draw(st.integers(1, 6))
+    heads = groups * draw(st.integers(1, 4))
+    return {
+        "model_type": "gemma3_text",
+        "vocab_size": draw(st.integers(1, 40)),
+        "intermediate_size": draw(st.integers(1, 40)),
+        "hidden_size": heads * width,
+        "num_hidden_layers": draw(st.integers(1, 5)),
+        "num_attention_heads": heads,
+        "num_key_value_heads": groups,
+        "head_dim": 2 * draw(st.integers(1, 6)),
+        "tie_word_embeddings": draw(st.booleans()),
+        "attention_bias": draw(st.booleans()),
+        "pad_token_id": None,
+    }
+
+
+RANDOM: dict[str, st.SearchStrategy[Values]] = {"gemma3_text": _random()}
