@@ -8,10 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
+from verify.errors import ConfigError
 from verify.roles import Cause, Kind, Slot
 from verify.symbols import Size, Symbol
 
 ONE = Size.of(1)
+
+#: No published model comes near; a larger number would fill the memory with indices.
+MOST_LAYERS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,13 @@ class Layers:
 
     @classmethod
     def every(cls, count: Size) -> "Layers":
-        """Layers 0 … count - 1."""
+        """Layers 0 … count - 1.
+
+        Raises:
+            ConfigError: They are more than any model has, so that the number must be wrong.
+        """
+        if count.value > MOST_LAYERS:
+            raise ConfigError(f"{count.text()} is {count.value}", expected=f"at most {MOST_LAYERS} layers")
         return cls(tuple(range(count.value)), count)
 
     @classmethod

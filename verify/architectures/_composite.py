@@ -39,7 +39,11 @@ class _View(Config):
     """A config with some values in place of those it holds, or of those it lacks; what is read is read in both."""
 
     def __init__(
-        self, whole: Config, *, instead: Mapping[str, object] | None = None, defaults: Mapping[str, object] | None = None
+        self,
+        whole: Config,
+        *,
+        instead: Mapping[str, object] | None = None,
+        defaults: Mapping[str, object] | None = None,
     ) -> None:
         """Share the values of another config and its record of what was read.
 
@@ -104,7 +108,7 @@ def _has_head(extra: Extra) -> bool:
     return any(term.slot.role is Role.HEAD for term in extra.terms)
 
 
-def compose(  # noqa: PLR0913 - the parts of a model, each by its name
+def compose(
     name: str,
     source: str,
     config: Config,
@@ -149,7 +153,11 @@ def compose(  # noqa: PLR0913 - the parts of a model, each by its name
 
 
 def names(
-    texts: Iterable[str], others: Mapping[str, Entry], *, before: tuple[str, ...], prefixes: tuple[str, ...] = ("model.",)
+    texts: Iterable[str],
+    others: Mapping[str, Entry],
+    *,
+    before: tuple[str, ...],
+    prefixes: tuple[str, ...] = ("model.",),
 ) -> NameTable:
     """The tensor names of a composite.
 

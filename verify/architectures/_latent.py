@@ -132,7 +132,7 @@ def indexer(config: Config, hidden: Size, layers: Layers, defaults: Defaults) ->
     )
 
 
-def experts(  # noqa: PLR0913 - two switches of one family beside what all need
+def experts(
     config: Config, hidden: Size, layers: Layers, defaults: Defaults, *, bias: bool = False, correction: bool = True
 ) -> tuple[Term, ...]:
     """Routed experts, and beside them `shared` ones as one layer of `shared moe` (arXiv:2401.06066, section 3).

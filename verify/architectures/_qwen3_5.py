@@ -36,10 +36,12 @@ _GENERATION = "ForConditionalGeneration"
 def names(feed_forward: Mapping[str, Entry]) -> NameTable:
     """The tensor names of a Qwen3.5 with these names of its feed-forward layers."""
     layers = {**modules({**ATTENTION, **QK_NORMS, **NORMS}), **feed_forward}
+    text = {**modules({**EMBEDDING, **SPLIT_LINEAR}), **LINEAR, **layers}
     return NameTable(
-        backbone={**modules({**EMBEDDING, **SPLIT_LINEAR}), **LINEAR, **layers, **VISION_NAMES},
+        # The text model by itself, and inside the bare model that also sees.
+        backbone={**text, **{f"language_model.{name}": entry for name, entry in text.items()}, **VISION_NAMES},
         head={**DECODER_HEADS, **predictor_names(layers)},
-        prefixes=("model.language_model.", "language_model.", "model."),
+        prefixes=("model.",),
     )
 
 
