@@ -45,9 +45,9 @@ def test_every_term_has_a_name_in_the_table(base: Values) -> None:
     assert {term.slot for term in terms if term.slot.kind is not Kind.BOOKKEEPING} <= known
 
 
-def test_a_formula_has_one_term_for_each_slot(base: Values) -> None:
-    formula = _formula(base)
-    assert [slot for slot, times in Counter(term.slot for term in formula.terms).items() if times > 1] == []
+def test_a_formula_has_one_term_for_each_slot_of_a_layer(described: Values) -> None:
+    places = Counter((term.slot, layer) for term in _formula(described).terms for layer in term.indices)
+    assert [place for place, times in places.items() if times > 1] == []
 
 
 def test_polynomial_and_shapes_count_the_same(base: Values) -> None:

@@ -78,8 +78,7 @@ def test_headers_are_what_the_safetensors_library_reads(base: Values, tmp_path: 
 def test_a_bare_model_with_the_config_of_a_language_model_is_explained(base: Values, tmp_path: Path) -> None:
     """`save_pretrained` of the backbone alone: names without prefix, no head."""
     settings = transformers.CONFIG_MAPPING[str(base["model_type"])].from_dict(dict(base))
-    prefix, _, _ = class_name(base).partition("For")
-    getattr(transformers, prefix.removesuffix("LMHeadModel") + "Model")(settings).save_pretrained(tmp_path)
+    transformers.AutoModel.from_config(settings).save_pretrained(tmp_path)
     file = tmp_path / "config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "architectures": base["architectures"]}))
     found = findings(local.read(tmp_path, model="tiny"))

@@ -36,7 +36,8 @@ from verify.symbols import Size
 SOURCE = (
     "DeepSeek-AI 2024, arXiv:2412.19437, sections 2.1 and 2.2; transformers models/deepseek_v3/modeling_deepseek_v3.py"
 )
-ALIASES = ()
+#: Kimi-K2 is published with the modelling code of DeepSeek-V3 (Kimi Team 2025, arXiv:2507.20534, section 2.3).
+ALIASES = ("kimi_k2",)
 
 NAMES = NameTable(
     backbone={
