@@ -159,6 +159,11 @@ class Config:
         self._read.update(names)
 
     @property
+    def prefix(self) -> str:
+        """What tells its hyper-parameters from those of the text model: `vision_` inside `vision_config`."""
+        return self._path.removeprefix("text_config.").replace("_config.", "_")
+
+    @property
     def architecture(self) -> str:
         """The class named first in `architectures`, or "" where none is."""
         classes = self.items("architectures", default=())

@@ -47,10 +47,11 @@ def size(config: Config, *names: str, default: Size | int | None = None, definit
     Raises:
         ConfigError: It is missing without a default, or not a positive whole number.
     """
+    # Two sections may state the same key: the prefix keeps the symbols of a vision tower apart.
     if default is not None and not any(name in config for name in names):
         config.integer(*names, default=1)
-        return default if isinstance(default, Size) else Size.symbol(names[0], default, definition)
-    return Size.symbol(names[0], config.integer(*names))
+        return default if isinstance(default, Size) else Size.symbol(config.prefix + names[0], default, definition)
+    return Size.symbol(config.prefix + names[0], config.integer(*names))
 
 
 def whole_heads(hidden: Size, heads: Size) -> int:
