@@ -122,6 +122,13 @@ MALFORMED = [
         "header['b'].data_offsets: [4, 8]; expected a range that begins at 6",
     ),
     Malformed(
+        "range backwards behind another, of an unknown dtype",
+        file(
+            '{"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"b":{"dtype":"X9","shape":[4],"data_offsets":[8,4]}}'
+        ),
+        "header['b'].data_offsets: [8, 4]; expected a range that begins at 8",
+    ),
+    Malformed(
         "span too small for the shape", file(entry(shape="[3]")), "8 bytes of data; expected 12 bytes for F32 [3]"
     ),
     Malformed("span too large for the shape", file(entry(shape="[]")), "8 bytes of data; expected 4 bytes for F32 []"),

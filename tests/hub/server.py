@@ -56,9 +56,10 @@ class Fault:
     """Something that goes wrong, for some requests.
 
     Attributes:
-        kind: `status` answers with `status` and `headers`; `drop` closes the connection before answering, `short` in
-            the middle of the body; `less` sends a byte less than it says; `stall` never answers; `whole` ignores the range; `shifted` gives another range
-            than asked for; `zip` compresses although nobody accepts it; `body` answers with `body`.
+        kind: `status` answers with `status` and `headers`; `body` with `body`; `drop` closes the connection before
+            answering, `short` in the middle of the body; `less` sends a byte less than the range that it states;
+            `stall` never answers; `whole` ignores the range; `shifted` states another range than asked for; `zip`
+            says that it has compressed.
         times: How many requests are left to fail.
         path: Only requests whose path ends with this.
         origin: Only requests to this origin, if any.
