@@ -53,9 +53,7 @@ def formula(config: Config) -> Formula:
     positions = size(config, "max_position_embeddings", "n_positions", default=2048)
     config.set_aside("rotary", "rotary_dim", "n_ctx")
     # The head for questions has as many outputs as there are labels, not two as elsewhere.
-    head_terms, extras = decoder_head(
-        config, vocab, hidden, tied_by_default=False, bias=True, answers=labels(config)
-    )
+    head_terms, extras = decoder_head(config, vocab, hidden, tied_by_default=False, bias=True, answers=labels(config))
     return Formula(
         name="gptj",
         source=SOURCE,

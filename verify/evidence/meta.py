@@ -222,12 +222,20 @@ def _build(model_class: Any, settings: Any) -> torch.nn.Module:
 
 
 def _walk(module: torch.nn.Module) -> Iterator[Tensor]:
-    """Parameters, each once, then persistent buffers, which are what else the state holds."""
-    for name, parameter in module.named_parameters():
-        yield _tensor(name, parameter)
-    parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+    """Parameters, each once, then persistent buffers, which are what else the state holds.
+
+    A tied parameter goes by the name of its source, as in a file, even where the module lists a copy first.
+    """
+    parameters = list(module.named_parameters(remove_duplicate=False))
+    copies = set(getattr(module, "all_tied_weights_keys", None) or ())
+    own: dict[int, str] = {}
+    for name, parameter in parameters:
+        if id(parameter) not in own or (own[id(parameter)] in copies and name not in copies):
+            own[id(parameter)] = name
+    yield from (_tensor(name, parameter) for name, parameter in parameters if own[id(parameter)] == name)
+    names = {name for name, _ in parameters}
     for name, value in module.state_dict().items():
-        if name not in parameters and hasattr(value, "dtype"):
+        if name not in names and hasattr(value, "dtype"):
             yield _tensor(name, value)
 
 

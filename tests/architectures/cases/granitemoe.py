@@ -71,6 +71,4 @@ def _random(draw: st.DrawFn, kind: str) -> Values:
     }
 
 
-RANDOM: dict[str, st.SearchStrategy[Values]] = {
-    kind: _random(kind) for kind in ("granitemoe", "granitemoeshared")
-}
+RANDOM: dict[str, st.SearchStrategy[Values]] = {kind: _random(kind) for kind in ("granitemoe", "granitemoeshared")}
