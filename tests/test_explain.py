@@ -9,7 +9,7 @@ from verify.config import Config
 from verify.evidence.base import Problem
 from verify.evidence.packing import unpack
 from verify.explain import Finding, explain
-from verify.formula import Formula
+from verify.formula import Extra, Formula
 from verify.roles import Cause
 from verify.tensor import DTYPES, Tensor
 
@@ -136,3 +136,14 @@ def test_dropping_or_doubling_any_term_is_found_in_exactly_that_slot() -> None:
         shifted = replace(term, axes=(term.axes[0] + 1, *term.axes[1:]))
         found = explain(expect((*rest, shifted)), whole.extras, measured(SHAPES))
         assert {finding.slot for finding in found} == {str(term.slot)}
+
+
+def test_what_a_checkpoint_may_lack_is_explained_when_all_of_it_is_missing() -> None:
+    whole = formula()
+    head = tuple(term for term in whole.terms if str(term.slot) == "head.lm_head")
+    lacking = Extra(Cause.TIED_HEAD_DROPPED, head, "because", absent=True)
+    without = {name: shape for name, shape in SHAPES.items() if name != "lm_head.weight"}
+    (found,) = explain(expect(whole.terms), (lacking,), measured(without))
+    assert (found.cause, found.elements, found.explained) == (Cause.TIED_HEAD_DROPPED, -256, True)
+    (wrong,) = explain(expect(whole.terms), (lacking,), measured(without | {"lm_head.weight": (1, 8)}))
+    assert not wrong.explained

@@ -108,14 +108,16 @@ class Extra:
     """Tensors that a checkpoint may hold beside the formula, all of them or none, and why.
 
     Attributes:
-        cause: Why a file would hold them.
+        cause: Why a file would hold them, or lack them.
         terms: What they are, exactly.
         note: One sentence with the source, shown with the finding.
+        absent: Whether they are terms of the formula itself, which a checkpoint may lack.
     """
 
     cause: Cause
     terms: tuple[Term, ...]
     note: str = ""
+    absent: bool = False
 
     @property
     def count(self) -> int:
@@ -131,13 +133,18 @@ class Formula:
         name: The family, named as its `model_type`.
         source: Where the formula comes from.
         terms: What the model has.
-        extras: What a checkpoint of it may hold besides.
+        extras: What a checkpoint of it may hold besides, or lack.
     """
 
     name: str
     source: str
     terms: tuple[Term, ...]
     extras: tuple[Extra, ...] = ()
+
+    @property
+    def additions(self) -> tuple[Extra, ...]:
+        """The extras that a checkpoint may hold besides."""
+        return tuple(extra for extra in self.extras if not extra.absent)
 
     def of(self, kind: Kind) -> tuple[Term, ...]:
         """The terms of one kind."""

@@ -100,6 +100,9 @@ def formula(config: Config) -> Formula:
     stacks = {"encoder": encoder} if encodes else {"encoder": encoder, "decoder": decoder}
     head_terms, others = _heads(config, hidden)
     output, copies = output_layer(config, linear("head.lm_head", vocab, hidden), there=generates)
+    # transformers ties the output layer of every T5 until a file holds another one, whatever the config says
+    # (configuration_t5.py, `__post_init__`).
+    tied = Extra(Cause.TIED_HEAD_DROPPED, output, "transformers ties it unless the file holds it", absent=True)
     return Formula(
         name="t5",
         source=SOURCE,
@@ -109,7 +112,7 @@ def formula(config: Config) -> Formula:
             *output,
             *head_terms,
         ),
-        extras=(*copies, *others, *_left_over(config, vocab, hidden, tuple(stacks))),
+        extras=(*copies, *((tied,) if output else ()), *others, *_left_over(config, vocab, hidden, tuple(stacks))),
     )
 
 

@@ -39,10 +39,14 @@ def names_differences(formula: Formula, table: NameTable, names: Iterable[str]) 
     """
     counts, unclassified, prefixed = _count(formula, table, names)
     expected = {key: cell.tensors for key, cell in expect(formula.terms).items()}
-    for extra in formula.extras:
+    for extra in formula.additions:
         cells = expect(extra.terms)
         if all(counts[key] == cell.tensors and key not in expected for key, cell in cells.items()):
             expected.update({key: cell.tensors for key, cell in cells.items()})
+    for extra in formula.extras:
+        absent = expect(extra.terms) if extra.absent else {}
+        if not any(counts[key] for key in absent):
+            expected = {key: number for key, number in expected.items() if key not in absent}
     heads = [key for key in expected if key[0].role is Role.HEAD]
     if not prefixed and not any(counts[key] for key in heads):
         for key in heads:
@@ -55,7 +59,7 @@ def names_differences(formula: Formula, table: NameTable, names: Iterable[str]) 
 
 def _expected(formula: Formula) -> dict[Key, int]:
     """Tensors by slot and layer, extras included; where two extras share a slot, either number will do."""
-    expected = {key: cell.tensors for extra in formula.extras for key, cell in expect(extra.terms).items()}
+    expected = {key: cell.tensors for extra in formula.additions for key, cell in expect(extra.terms).items()}
     return expected | {key: cell.tensors for key, cell in expect(formula.terms).items()}
 
 
@@ -89,7 +93,7 @@ def _place(table: NameTable, name: str, suffixes: frozenset[str]) -> tuple[Place
 
 
 def _suffixes(formula: Formula) -> Iterator[str]:
-    for terms in (formula.terms, *(extra.terms for extra in formula.extras)):
+    for terms in (formula.terms, *(extra.terms for extra in formula.additions)):
         yield from (term.slot.part.rpartition(".")[2] for term in terms if term.slot.kind is Kind.BOOKKEEPING)
 
 
@@ -115,6 +119,6 @@ def _differences(formula: Formula, expected: dict[Key, int], counts: Counter[Key
 
 
 def _cells(formula: Formula) -> Iterator[tuple[Key, Cell]]:
-    terms: list[Iterable[Term]] = [*(extra.terms for extra in formula.extras), formula.terms]
+    terms: list[Iterable[Term]] = [*(extra.terms for extra in formula.additions), formula.terms]
     for some in terms:
         yield from expect(some).items()

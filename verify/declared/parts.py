@@ -92,14 +92,14 @@ def groups(formula: Formula) -> tuple[Group, ...]:
         _group(part, name, terms, quantised)
         for (part, name), terms in sorted(own.items(), key=lambda item: list(Part).index(item[0][0]))
     ]
-    for extra in formula.extras:
+    for extra in formula.additions:
         group = _group(Part.EXTRA, _several(extra.terms), extra.terms, quantised)
         found.append(replace(group, cause=extra.cause, note=extra.note))
     return tuple(group for group in found if group.elements)
 
 
 def _every_term(formula: Formula) -> Iterable[Term]:
-    return chain(formula.terms, *(extra.terms for extra in formula.extras))
+    return chain(formula.terms, *(extra.terms for extra in formula.additions))
 
 
 def _part(term: Term) -> tuple[Part, str]:

@@ -134,6 +134,7 @@ def render_formula(
                 {
                     "cause": str(extra.cause),
                     "elements": extra.count,
+                    "absent": extra.absent,
                     "note": extra.note,
                     "terms": [_term(term) for term in extra.terms],
                 }
