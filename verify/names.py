@@ -7,7 +7,7 @@ unclassified, and shown.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from verify.roles import Fused, Kind, Role, Slot
@@ -58,11 +58,18 @@ class NameTable:
         backbone: Names inside the bare model.
         head: Names outside it.
         prefixes: What stands before the backbone's names under a head, such as `model.`.
+        layouts: Other ways in which files lay out tensors of the same names: entries to use instead.
     """
 
     backbone: Mapping[str, Entry]
     head: Mapping[str, Entry] = field(default_factory=dict)
     prefixes: tuple[str, ...] = ()
+    layouts: tuple[Mapping[str, Entry], ...] = ()
+
+    def variants(self) -> tuple["NameTable", ...]:
+        """The table itself, then one for each other layout."""
+        others = (replace(self, backbone={**self.backbone, **entries}, layouts=()) for entries in self.layouts)
+        return (self, *others)
 
     def find(self, name: str) -> Place | None:
         """The place of a tensor, or None when the name is in no table."""

@@ -78,8 +78,10 @@ class Fused:
         slots: The slots it holds, side by side in equal parts along `axis`.
         axis: The axis that is divided, counted without the leading axis when `stacked`.
         stacked: Whether the leading axis counts experts.
+        turned: Whether each part is stored with its two axes swapped.
     """
 
     slots: tuple[Slot, ...]
     axis: int = 0
     stacked: bool = True
+    turned: bool = False

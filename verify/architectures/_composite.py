@@ -21,9 +21,8 @@ from verify.symbols import Size
 #: The stack of what sees.
 VISION = "vision"
 
-#: The end of the class with an output layer, and of the one without a head.
-_GENERATION = "ForConditionalGeneration"
-CLASSES = (_GENERATION, "Model")
+#: The ends of the names of the classes: the one with an output layer, and the one without a head.
+CLASSES = ("ForConditionalGeneration", "Model")
 
 #: Numbers of tokens that stand for images, and the like: no tensor has its shape from them.
 _TOKENS = (
@@ -129,18 +128,18 @@ def compose(
         others: What sees, and what joins it to the text model.
         tied: Whether the output layer is the embedding; the classes differ in which section they ask.
         extras: What a checkpoint may hold of the other parts besides.
-        classes: The ends of the names of its classes.
+        classes: The ends of the names of its classes, first that of the one with an output layer.
 
     Raises:
         ConfigError: The class has a head that no formula knows.
     """
-    kind = head(config, _GENERATION, classes)
+    kind = head(config, classes[0], classes)
     heads, others_heads = decoder_head(
         _View(config, instead={"tie_word_embeddings": tied}),
         text.vocab,
         text.hidden,
         tied_by_default=False,
-        kind="ForCausalLM" if kind == _GENERATION else kind,
+        kind="ForCausalLM" if kind == classes[0] else kind,
     )
     config.set_aside("max_position_embeddings", *_TOKENS)
     return Formula(
@@ -173,11 +172,6 @@ def names(
         head={**DECODER_HEADS, **{f"language_model.{name}": entry for name, entry in DECODER_HEADS.items()}},
         prefixes=prefixes,
     )
-
-
-def under(start: str, table: Mapping[str, Entry]) -> dict[str, Entry]:
-    """A table of names with something before each of them."""
-    return {f"{start}{name}": entry for name, entry in table.items()}
 
 
 def vision_size(config: Config, key: str, default: int, definition: str) -> Size:

@@ -29,6 +29,8 @@ _VISION_NAMES = {
     "visual.merger.mlp.2": "other.merger_down",
 }
 
+_DEFAULT = "the default of the class's vision config"
+
 #: What the outer config repeats of the text model when it has a section for it as well, which is what counts.
 _REPEATED = (
     *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
@@ -101,9 +103,6 @@ def tower(config: Config, width: Size, layers: Layers, out: int, text: TextModel
         *linear("other.merger_up", merged, merged, bias=True, stack=VISION),
         *linear("other.merger_down", text.hidden, merged, bias=True, stack=VISION),
     )
-
-
-_DEFAULT = "the default of the class's vision config"
 
 
 def whole(name: str, source: str, config: Config, text: TextModel, vision: tuple[Term, ...]) -> Formula:

@@ -51,12 +51,13 @@ def tower_names(prefix: str, stack: str) -> dict[str, Entry]:
     }
 
 
-def tower(config: Config, stack: str) -> tuple[Term, ...]:
+def tower(config: Config, stack: str, *, pools: bool = True) -> tuple[Term, ...]:
     """The terms of the tower.
 
     Args:
         config: The config of the tower.
         stack: The stack that its slots are in, which also stands before its hyper-parameters.
+        pools: Whether it may have a head at all; the config says whether it has.
 
     Raises:
         ConfigError: A field is impossible or does not fit the others.
@@ -69,7 +70,7 @@ def tower(config: Config, stack: str) -> tuple[Term, ...]:
         embedding("position.embedding", patches(image, patch), hidden, stack=stack),
         *tower_layers(config, DEFAULTS, stack),
         *norm("final", hidden, bias=True, stack=stack),
-        *(_head(config, stack) if config.flag("vision_use_head", default=True) else ()),
+        *(_head(config, stack) if config.flag("vision_use_head", default=True) and pools else ()),
     )
 
 
