@@ -51,7 +51,7 @@ class TestCounts:
 
     def test_deepseek_v3_in_all(self) -> None:
         values = recorded.read("deepseek-ai/DeepSeek-V3").config
-        formula = architectures.find("deepseek_v3").formula(Config(values))
+        formula = architectures.predict(architectures.find("deepseek_v3"), Config(values))
         counts = [extra.count for extra in formula.extras if extra.cause is Cause.SCALES]
         # A dense layer has 3 x 144 x 56 blocks in its MLP, a sparse one 257 experts of 3 x 16 x 56.
         dense, sparse = 11_448 + 24_192, 11_448 + 257 * 2_688
@@ -61,7 +61,7 @@ class TestCounts:
 
     def test_qwen3_8b_in_all(self) -> None:
         values = recorded.read("Qwen/Qwen3-8B-FP8").config
-        formula = architectures.find("qwen3").formula(Config(values))
+        formula = architectures.predict(architectures.find("qwen3"), Config(values))
         # hidden 4096, 32 query and 8 key/value heads of 128, inner 12288: blocks of 32, 8 and 96.
         layer = 32 * 32 + 2 * 8 * 32 + 32 * 32 + 3 * 96 * 32
         assert [e.count for e in formula.extras if e.cause is Cause.SCALES] == [36 * layer] == [423_936]

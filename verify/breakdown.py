@@ -23,10 +23,12 @@ class Cell:
     Attributes:
         shapes: Their shapes, sorted, each as often as it occurs; fused tensors are taken apart first.
         bits: Size of what is stored for them, in bits; 0 on the expected side.
+        flat: Whether a file holds them packed in one line, so that their axes are not known.
     """
 
     shapes: tuple[tuple[Shape, int], ...]
     bits: int = 0
+    flat: bool = False
 
     @property
     def tensors(self) -> int:
@@ -37,6 +39,20 @@ class Cell:
     def elements(self) -> int:
         """How many elements they have."""
         return sum(prod(shape) * times for shape, times in self.shapes)
+
+    def agrees(self, other: "Cell") -> bool:
+        """Whether both hold as many tensors of the same shapes, or sizes where one side knows no axes."""
+        if self.flat or other.flat:
+            return self.sizes == other.sizes
+        return self.shapes == other.shapes
+
+    @property
+    def sizes(self) -> Counter[int]:
+        """How many tensors there are of each number of elements."""
+        sizes: Counter[int] = Counter()
+        for shape, times in self.shapes:
+            sizes[prod(shape)] += times
+        return sizes
 
 
 #: No tensors at all.
@@ -52,11 +68,15 @@ class Breakdown:
         unclassified: Stored tensors whose name is in no table.
         prefixed: Whether names carry the prefix that a backbone has under a head; true where it has none, so
             that nothing can be read from its absence.
+        scheme: How the weights are quantised, or "".
+        elements: Elements as they are stored, packed ones not unpacked; 0 on the expected side.
     """
 
     cells: Mapping[Key, Cell]
     unclassified: tuple[Tensor, ...] = ()
     prefixed: bool = False
+    scheme: str = ""
+    elements: int = 0
 
     def total(self, kind: Kind = Kind.PARAMETER) -> int:
         """Elements of one kind; unclassified tensors count as parameters until proven otherwise."""
@@ -106,6 +126,7 @@ def measure(unpacked: Unpacked, table: NameTable) -> Breakdown:
     shapes: dict[Key, Counter[Shape]] = {}
     bits: Counter[Key] = Counter()
     unclassified: list[Tensor] = []
+    flat: set[Key] = set()
     prefixed = not table.prefixes
     for tensor, stored_bits in unpacked.tensors:
         place = table.find(tensor.name)
@@ -117,6 +138,8 @@ def measure(unpacked: Unpacked, table: NameTable) -> Breakdown:
         for slot, shape, times in parts:
             shapes.setdefault((slot, place.layer), Counter())[shape] += times
             bits[slot, place.layer] += stored_bits // len(parts)
+            if tensor.name in unpacked.flat:
+                flat.add((slot, place.layer))
     for tensor, owner, part in unpacked.bookkeeping:
         place = table.find(owner)
         if place is None:
@@ -126,8 +149,8 @@ def measure(unpacked: Unpacked, table: NameTable) -> Breakdown:
         key = (Slot(first.role, f"{first.part}.{part}", Kind.BOOKKEEPING, first.stack), place.layer)
         shapes.setdefault(key, Counter())[tensor.shape] += 1
         bits[key] += tensor.bits
-    cells = {key: Cell(tuple(sorted(count.items())), bits[key]) for key, count in shapes.items()}
-    return Breakdown(cells, tuple(unclassified), prefixed)
+    cells = {key: Cell(tuple(sorted(count.items())), bits[key], key in flat) for key, count in shapes.items()}
+    return Breakdown(cells, tuple(unclassified), prefixed, unpacked.scheme, unpacked.elements)
 
 
 def _parts(entry: Slot | Fused, shape: Shape) -> list[tuple[Slot, Shape, int]]:
@@ -143,4 +166,6 @@ def _parts(entry: Slot | Fused, shape: Shape) -> list[tuple[Slot, Shape, int]]:
     if len(rest) <= entry.axis or rest[entry.axis] % parts:
         return [(entry.slots[0], shape, 1)]
     part = (*rest[: entry.axis], rest[entry.axis] // parts, *rest[entry.axis + 1 :])
+    if entry.turned:
+        part = part[::-1]
     return [(slot, part, times) for slot in entry.slots]

@@ -154,6 +154,10 @@ class Config:
         """Whether the key is there, be it null: where a class has a default, null and missing differ."""
         return key in self._values
 
+    def was_read(self, key: str) -> bool:
+        """Whether somebody asked for the key, or set it aside."""
+        return key in self._read
+
     def set_aside(self, *names: str) -> None:
         """Count keys as read that give no tensor of this family a shape, whatever they do in another."""
         self._read.update(names)

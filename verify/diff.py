@@ -35,5 +35,5 @@ def diff(expected: Mapping[Key, Cell], measured: Mapping[Key, Cell]) -> tuple[Di
     return tuple(
         Difference(slot, layer, left, right)
         for slot, layer in keys
-        if (left := expected.get((slot, layer), EMPTY)).shapes != (right := measured.get((slot, layer), EMPTY)).shapes
+        if not (left := expected.get((slot, layer), EMPTY)).agrees(right := measured.get((slot, layer), EMPTY))
     )

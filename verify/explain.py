@@ -3,7 +3,8 @@
 A formula says, besides what a model has, what a checkpoint of it may hold: stored buffers, the copy of
 a tied head, a multi-token-prediction layer, quantisation scales, another head. Each such group
 explains a difference only when every one of its tensors is there, in the predicted shape. What no
-group explains stays unexplained, and fails.
+group explains stays unexplained, and fails. What only serves to unpack quantised weights is no parameter:
+where no group speaks of it, it is explained by the unpacking itself, which holds it against its weights.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from verify.breakdown import EMPTY, Breakdown, Cell, Key, expect
 from verify.diff import Difference, diff
 from verify.evidence.base import Problem
 from verify.formula import Extra
-from verify.roles import Cause, Role
+from verify.roles import Cause, Kind, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,10 @@ def explain(
         problems: Contradictions that were found while reading it.
     """
     differences = {(found.slot, found.layer): found for found in diff(expected, measured.cells)}
+    groups = tuple(extras)
     return (
-        *_extras(extras, differences),
+        *_extras(groups, differences),
+        *_bookkeeping(groups, measured, differences),
         *_missing_head(expected, measured, differences),
         *_unexplained(differences.values()),
         *(
@@ -63,25 +66,60 @@ def explain(
 
 
 def _extras(extras: Iterable[Extra], differences: dict[Key, Difference]) -> list[Finding]:
-    """Findings for the extra groups that are there, the largest first.
+    """Findings for the extra groups that are there, and for those that are lacking, the largest first.
 
     What they explain is taken out of `differences`.
     """
     findings = []
     for group in sorted(extras, key=lambda group: -len(group.terms)):
         cells = expect(group.terms)
-        if cells and all(_is_surplus(differences.get(key), cell) for key, cell in cells.items()):
+        proves = _is_lacking if group.absent else _is_surplus
+        if cells and all(proves(differences.get(key), cell) for key, cell in cells.items()):
             for key in cells:
                 del differences[key]
             slots = dict.fromkeys(str(term.slot) for term in group.terms)
             name = next(iter(slots)) + (f" and {len(slots) - 1} more" if len(slots) > 1 else "")
-            findings.append(Finding(group.cause, group.count, name, explained=True, detail=group.note))
+            elements = -group.count if group.absent else group.count
+            findings.append(Finding(group.cause, elements, name, explained=True, detail=group.note))
     return findings
+
+
+def _bookkeeping(extras: Iterable[Extra], measured: Breakdown, differences: dict[Key, Difference]) -> list[Finding]:
+    """One finding for all that belongs to quantised weights and that no group predicts.
+
+    Unpacking has held its shapes against the weights; parts without their weight are not among it. What a group
+    predicts must be as predicted.
+    """
+    predicted = {term.slot for group in extras for term in group.terms}
+    found = {
+        key: difference.measured
+        for key, difference in differences.items()
+        if key[0].kind is Kind.BOOKKEEPING and difference.expected == EMPTY and key[0] not in predicted
+    }
+    flat = sum(cell.tensors for cell in measured.cells.values() if cell.flat)
+    if not measured.scheme or not (found or flat):
+        return []
+    for key in found:
+        del differences[key]
+    parts = dict.fromkeys(slot.part.rpartition(".")[2] for slot, _ in found)
+    detail = f"{sum(cell.tensors for cell in found.values()):,} tensors ({', '.join(parts)}) that fit their weights"
+    if flat:
+        detail += f"; {flat:,} weights are packed in one line, so that their sizes were compared and not their shapes"
+    return [
+        Finding(
+            Cause.SCALES, sum(cell.elements for cell in found.values()), measured.scheme, explained=True, detail=detail
+        )
+    ]
 
 
 def _is_surplus(difference: Difference | None, cell: Cell) -> bool:
     """Whether the checkpoint holds exactly this where the formula has nothing."""
     return difference is not None and difference.expected == EMPTY and difference.measured.shapes == cell.shapes
+
+
+def _is_lacking(difference: Difference | None, cell: Cell) -> bool:
+    """Whether the checkpoint has nothing where the formula has exactly this."""
+    return difference is not None and difference.measured == EMPTY and difference.expected.shapes == cell.shapes
 
 
 def _missing_head(

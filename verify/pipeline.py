@@ -54,7 +54,7 @@ def subject(
     gathered = select.gather(parse(model, revision), Choice(evidence), access or Access())
     config = Config(gathered.file.config)
     found = architectures.find(family or config.text("model_type"))
-    return Subject(gathered, config, found, found.formula(config))
+    return Subject(gathered, config, found, architectures.predict(found, config))
 
 
 def example(family: str) -> Subject:
@@ -72,7 +72,7 @@ def example(family: str) -> Subject:
     name = found.__name__.rpartition(".")[2]
     evidence = recorded.of_type((family,)) or recorded.of_type((name, *found.ALIASES)) or meta.defaults(family)
     config = Config(evidence.config)
-    return Subject(Gathered(evidence, None, ()), config, found, found.formula(config))
+    return Subject(Gathered(evidence, None, ()), config, found, architectures.predict(found, config))
 
 
 def check(
@@ -139,8 +139,9 @@ def _against_numbers(found: Subject) -> tuple[tuple[DeclaredCheck, ...], tuple[F
     from verify.declared import judge, names
 
     formula, file, table = found.formula, found.gathered.file, found.family.NAMES
-    present = names.stored(formula, table, file.names) if file.names else None
-    differences = names.names_differences(formula, table, file.names) if file.names else ()
+    method = packing.scheme(file.config)
+    present = names.stored(formula, table, file.names, method) if file.names else None
+    differences = names.names_differences(formula, table, file.names, method) if file.names else ()
     checks = judge.judge(formula, file.declared, names_present=present, config=file.config)
     return checks, (
         *differences,

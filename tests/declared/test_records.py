@@ -9,6 +9,7 @@ from verify.declared import names as naming
 from verify.errors import UnknownArchitectureError
 from verify.evidence import recorded
 from verify.evidence.base import Declared, DeclaredKind
+from verify.evidence.packing import scheme
 from verify.roles import Cause
 
 #: The models that must be tested; each family among them must exist.
@@ -33,12 +34,7 @@ OPEN = {
     "CesarChaMal/Wizard-Vicuna-30B-Uncensored-GPTQ": {DeclaredKind.FILE_BYTES: 16_940_128_464},
     # 4 x 6,050,882,784 + 2048^2 + 93,867: as if the masks of all 28 layers were one storage in the pickle.
     "EleutherAI/gpt-j-6b": {DeclaredKind.FILE_BYTES: 24_207_819_307},
-    # MXFP4 weights have half a byte and a scale of one byte for each 32 of them.
-    "openai/gpt-oss-20b": {DeclaredKind.INDEX_BYTES: 13_761_264_768, DeclaredKind.FILE_BYTES: 13_761_316_904},
 }
-
-#: Records whose names no table has yet: MXFP4 names its tensors `_blocks` and `_scales`.
-OPEN_NAMES = frozenset({"openai/gpt-oss-20b"})
 
 
 def recorded_families() -> tuple[list[str], set[str]]:
@@ -69,14 +65,16 @@ class TestRecords:
     def test_every_number_and_name_is_explained(self, model: str) -> None:
         evidence = recorded.read(model)
         family = architectures.find(str(evidence.config["model_type"]))
-        formula = family.formula(Config(evidence.config))
-        present = naming.stored(formula, family.NAMES, evidence.names) if evidence.names else None
+        formula = architectures.predict(family, Config(evidence.config))
+        present = (
+            naming.stored(formula, family.NAMES, evidence.names, scheme(evidence.config)) if evidence.names else None
+        )
         checks = judging.judge(formula, evidence.declared, names_present=present, config=evidence.config)
         open_cases = {check.declared.kind: check.declared.value for check in checks if not check.explained}
         assert open_cases == OPEN.get(model, {})
         if evidence.names:
-            differences = naming.names_differences(formula, family.NAMES, evidence.names)
-            assert bool(differences) == (model in OPEN_NAMES), differences
+            differences = naming.names_differences(formula, family.NAMES, evidence.names, scheme(evidence.config))
+            assert not differences
 
     @pytest.mark.parametrize(
         ("model", "elements"),
@@ -103,8 +101,10 @@ class TestRecords:
     def test_the_causes_are_those_worked_out_by_hand(self, model: str, elements: set[tuple[Cause, int]]) -> None:
         evidence = recorded.read(model)
         family = architectures.find(str(evidence.config["model_type"]))
-        formula = family.formula(Config(evidence.config))
-        present = naming.stored(formula, family.NAMES, evidence.names) if evidence.names else None
+        formula = architectures.predict(family, Config(evidence.config))
+        present = (
+            naming.stored(formula, family.NAMES, evidence.names, scheme(evidence.config)) if evidence.names else None
+        )
         found = judging.findings(formula, evidence.declared, names_present=present, config=evidence.config)
         assert {(each.cause, each.elements) for each in found} == elements
         assert all(each.explained for each in found)
@@ -114,7 +114,7 @@ class TestRecords:
     def test_a_recorded_total_off_by_one_is_found_out(self, model: str, shift: int) -> None:
         evidence = recorded.read(model)
         family = architectures.find(str(evidence.config["model_type"]))
-        formula = family.formula(Config(evidence.config))
+        formula = architectures.predict(family, Config(evidence.config))
         kinds = {DeclaredKind.HUB_TOTAL, DeclaredKind.INDEX_BYTES, DeclaredKind.PAYLOAD_BYTES}
         shifted = tuple(
             Declared(each.kind, each.value + shift, each.source) for each in evidence.declared if each.kind in kinds

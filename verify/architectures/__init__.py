@@ -8,14 +8,17 @@ A family module has four names, and nothing has to be registered anywhere else:
 * `formula(config)`: the `Formula` for one config.
 """
 
+from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol, cast
 
+from verify.architectures._quantization import KEY, quantisation_extras
 from verify.config import Config
 from verify.errors import UnknownArchitectureError
 from verify.formula import Formula
 from verify.names import NameTable
+from verify.roles import Cause
 
 
 class Family(Protocol):
@@ -28,6 +31,23 @@ class Family(Protocol):
 
     def formula(self, config: Config) -> Formula:
         """The formula for one config."""
+
+
+def predict(family: Family, config: Config) -> Formula:
+    """The formula of a family for one config, with what a quantised checkpoint holds besides.
+
+    A family whose layers are quantised in a way of its own reads `quantization_config` itself; all others get what
+    is usual, once for the model and once for each layer that predicts further tokens.
+
+    Raises:
+        ConfigError: A field is missing, impossible, or does not fit the others.
+    """
+    formula = family.formula(config)
+    if config.was_read(KEY):
+        return formula
+    groups = (formula.terms, *(extra.terms for extra in formula.additions if extra.cause is Cause.MTP_LAYER))
+    more = tuple(extra for group in groups for extra in quantisation_extras(config, group))
+    return replace(formula, extras=(*formula.extras, *more))
 
 
 def names() -> tuple[str, ...]:

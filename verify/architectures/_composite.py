@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from verify.architectures import find, load
 from verify.architectures._blocks import DECODER_HEADS, decoder_head, head
-from verify.architectures._quantization import fp8_scales
+from verify.architectures._quantization import quantisation_extras
 from verify.config import Config
 from verify.errors import ConfigError
 from verify.formula import Extra, Formula, Term
@@ -147,7 +147,7 @@ def compose(
         source=source,
         terms=(*text.terms, *heads, *others),
         # Published fp8 checkpoints quantise the text model alone.
-        extras=(*others_heads, *text.extras, *extras, *fp8_scales(config, text.terms)),
+        extras=(*others_heads, *text.extras, *extras, *quantisation_extras(config, text.terms)),
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from verify.architectures._blocks import buffer, gated_mlp, linear, norm, size
 from verify.architectures._moe import chosen_layers, first_dense, routed, routing, typed
-from verify.architectures._quantization import fp8_scales
+from verify.architectures._quantization import quantisation_extras
 from verify.config import Config
 from verify.errors import ConfigError
 from verify.formula import Extra, Layers, Term
@@ -223,15 +223,16 @@ def scales(config: Config, terms: tuple[Term, ...], further: tuple[Extra, ...]) 
 
     The indexer's `weights_proj` keeps its precision: vLLM's loader of these checkpoints gives it no
     quantisation (`vllm/model_executor/models/deepseek_v2.py`, `Indexer.__init__`). What the config lists as
-    not converted is that, norms, routers, embedding and output layer, none of which `fp8_scales` counts.
+    not converted is that, norms, routers, embedding and output layer, none of which `quantisation_extras` counts.
     """
     if "quantization_config" in config:
         config.section("quantization_config").set_aside("modules_to_not_convert")
     groups = (terms, *(group.terms for group in further))
+    kept = slot("attention.indexer.weights")
     return tuple(
         scale
         for group in groups
-        for scale in fp8_scales(config, [term for term in group if term.slot != slot("attention.indexer.weights")])
+        for scale in quantisation_extras(config, [term for term in group if term.slot != kept])
     )
 
 

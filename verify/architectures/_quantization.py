@@ -45,14 +45,16 @@ MXFP4_BLOCK = 32
 #: (bitsandbytes `functional.py`, `quantize_4bit`), and the lengths of `quant_map` and `nested_quant_map`.
 BNB_BLOCK, BNB_NESTED, BNB_MAP, BNB_NESTED_MAP = 64, 256, 16, 256
 
-#: Modules that an fp8 checkpoint may list as not converted and that no scale is predicted for in any case, by the
-#: last piece of their names.
+#: Modules that an fp8 checkpoint may list as not converted and that no scale is predicted for in any case: by the
+#: last piece of their names, and by a piece for the towers beside the text model.
 LEFT_OUT = frozenset(
     """
-    lm_head embed_tokens norm input_layernorm post_attention_layernorm q_norm k_norm q_a_layernorm kv_a_layernorm
-    gate router e_score_correction_bias shared_expert_gate eh_proj enorm hnorm head
+    lm_head head embed_tokens norm input_layernorm post_attention_layernorm q_norm k_norm q_a_layernorm kv_a_layernorm
+    gate router e_score_correction_bias shared_expert_gate eh_proj enorm hnorm fc bias indexers_proj weights_proj
+    conv1d in_proj_ba in_proj_a in_proj_b
     """.split()  # noqa: SIM905 - a list literal would take a line for each name
 )
+TOWERS = frozenset({"visual", "vision_tower", "vision_model", "multi_modal_projector"})
 
 
 def quantisation_extras(config: Config, terms: Iterable[Term]) -> tuple[Extra, ...]:
@@ -75,10 +77,7 @@ def quantisation_extras(config: Config, terms: Iterable[Term]) -> tuple[Extra, .
     method = section.text("quant_method", default="")
     extras: tuple[Extra, ...] = ()
     if method == "fp8":
-        extras = _fp8(config, section, found)
-        if _are_left_out(section):
-            section.set_aside("modules_to_not_convert", "ignored_layers")
-        return extras
+        return _fp8(config, section, found)
     if method in _EXTRAS:
         extras = _EXTRAS[method](section, found)
     # What else the block says is how values are packed, which gives no tensor of the formula a shape.
@@ -87,19 +86,22 @@ def quantisation_extras(config: Config, terms: Iterable[Term]) -> tuple[Extra, .
 
 
 def _fp8(config: Config, section: Config, terms: tuple[Term, ...]) -> tuple[Extra, ...]:
-    """The scales of blocks; numbers for whole tensors have several names, and unpacking knows them."""
+    """The scales of blocks, where they can be told from the config.
+
+    Numbers for whole tensors have several names, and a list of layers that are left out speaks of modules and not
+    of terms: there nothing is predicted, and unpacking alone holds the scales against their weights.
+    """
     whole = section.states("weight_block_size") and "weight_block_size" not in section
-    if whole or section.text("activation_scheme", default="dynamic") != "dynamic":
-        section.set_aside("activation_scheme", "weight_block_size", "fmt", "kv_cache_scheme")
-        return ()
-    section.set_aside("scale_fmt", "dequantize")
-    return fp8_scales(config, terms)
+    static = section.text("activation_scheme", default="dynamic") != "dynamic"
+    section.set_aside("activation_scheme", "weight_block_size", "fmt", "scale_fmt", "kv_cache_scheme", "dequantize")
+    return () if whole or static or not _is_whole(section) else fp8_scales(config, terms)
 
 
-def _are_left_out(section: Config) -> bool:
+def _is_whole(section: Config) -> bool:
     """Whether all that the config lists as not converted has no predicted scale anyway."""
     listed = (*section.items("modules_to_not_convert", default=()), *section.items("ignored_layers", default=()))
-    return all(isinstance(name, str) and name.rpartition(".")[2] in LEFT_OUT for name in listed)
+    pieces = (str(name).split(".") for name in listed)
+    return all(name[-1] in LEFT_OUT or not TOWERS.isdisjoint(name) for name in pieces)
 
 
 def _zero_biases(_: Config, terms: tuple[Term, ...]) -> tuple[Extra, ...]:

@@ -19,7 +19,7 @@ from verify.architectures._delta_net import (
     quantised,
 )
 from verify.architectures._names import ATTENTION, EMBEDDING, NORMS, QK_NORMS
-from verify.architectures._quantization import fp8_scales
+from verify.architectures._quantization import quantisation_extras
 from verify.architectures._qwen_vision import VISION_NAMES, vision_tower
 from verify.config import Config
 from verify.errors import ConfigError
@@ -83,8 +83,8 @@ def compose(name: str, source: str, config: Config, feed_forward: FeedForward) -
         extras=(
             *extras,
             *predictors,
-            *fp8_scales(config, quantised(terms)),
-            *(scales for extra in predictors for scales in fp8_scales(config, extra.terms)),
+            *quantisation_extras(config, quantised(terms)),
+            *(scales for extra in predictors for scales in quantisation_extras(config, extra.terms)),
         ),
     )
 

@@ -14,9 +14,7 @@ from verify.config import Config
 from verify.formula import Formula
 from verify.names import NameTable, modules
 
-SOURCE = (
-    "Radford et al. 2021, arXiv:2103.00020, section 2.4; transformers models/clip/modeling_clip.py, CLIPTextModel"
-)
+SOURCE = "Radford et al. 2021, arXiv:2103.00020, section 2.4; transformers models/clip/modeling_clip.py, CLIPTextModel"
 ALIASES = ()
 
 NAMES = NameTable(

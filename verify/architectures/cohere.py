@@ -19,7 +19,6 @@ from verify.architectures._blocks import (
     size,
 )
 from verify.architectures._names import ATTENTION, EMBEDDING, GATED_MLP, QK_NORMS
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers, Term
 from verify.names import NameTable, modules, slot
@@ -74,4 +73,4 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="cohere", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="cohere", source=SOURCE, terms=terms, extras=extras)

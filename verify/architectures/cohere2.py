@@ -18,7 +18,6 @@ from verify.architectures._blocks import (
     size,
 )
 from verify.architectures._names import ATTENTION, EMBEDDING, GATED_MLP
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers
 from verify.names import NameTable, modules
@@ -75,4 +74,4 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="cohere2", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="cohere2", source=SOURCE, terms=terms, extras=extras)

@@ -23,7 +23,6 @@ from verify.architectures._blocks import (
 from verify.architectures._latent import Defaults, experts
 from verify.architectures._moe import EXPERTS, ROUTER, SHARED_EXPERTS, chosen_layers
 from verify.architectures._names import LLAMA
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers
 from verify.names import NameTable, modules
@@ -66,7 +65,7 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="deepseek", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="deepseek", source=SOURCE, terms=terms, extras=extras)
 
 
 def _sparse_and_dense(config: Config, layers: Layers) -> tuple[Layers, Layers]:

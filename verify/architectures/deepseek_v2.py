@@ -16,7 +16,6 @@ from verify.architectures._blocks import DECODER_HEADS, decoder_head, embedding,
 from verify.architectures._latent import ATTENTION, Defaults, dense_and_sparse, experts, latent_attention
 from verify.architectures._moe import EXPERTS, FUSED_EXPERTS, ROUTER, SHARED_EXPERTS
 from verify.architectures._names import EMBEDDING, GATED_MLP, NORMS
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers
 from verify.names import NameTable, modules
@@ -73,4 +72,4 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="deepseek_v2", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="deepseek_v2", source=SOURCE, terms=terms, extras=extras)

@@ -25,7 +25,6 @@ from verify.architectures._blocks import (
     size,
 )
 from verify.architectures._names import EMBEDDING, GATED_MLP, NORMS
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.errors import ConfigError
 from verify.formula import Extra, Formula, Layers, Term
@@ -107,7 +106,7 @@ def formula(config: Config) -> Formula:
         name="deepseek_v3",
         source=SOURCE,
         terms=terms,
-        extras=(*extras, *predictors, *fp8_scales(config, terms), *_scales(config, predictors)),
+        extras=(*extras, *predictors),
     )
 
 
@@ -197,8 +196,3 @@ def _predictors(config: Config, hidden: Size, vocab: Size, layers: Layers) -> tu
         *linear("head.mtp", vocab, hidden, after),
     )
     return (Extra(Cause.MTP_LAYER, terms, "layers that predict further tokens, with their own embedding and head"),)
-
-
-def _scales(config: Config, predictors: tuple[Extra, ...]) -> tuple[Extra, ...]:
-    """The scales of layers that a file may leave out, a group of their own."""
-    return tuple(scale for group in predictors for scale in fp8_scales(config, group.terms))

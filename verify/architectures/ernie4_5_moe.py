@@ -32,7 +32,6 @@ from verify.architectures._moe import (
     routing,
 )
 from verify.architectures._names import LLAMA
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import ONE, Formula, Layers, Term
 from verify.names import NameTable, modules, slot
@@ -86,7 +85,7 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="ernie4_5_moe", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="ernie4_5_moe", source=SOURCE, terms=terms, extras=extras)
 
 
 def _sparse_and_dense(config: Config, layers: Layers) -> tuple[Layers, Layers]:

@@ -22,9 +22,9 @@ from verify.architectures._blocks import (
 from verify.architectures._moe import routing
 from verify.architectures._names import ATTENTION, EMBEDDING, NORMS
 from verify.config import Config
-from verify.formula import Extra, Formula, Layers, Term
+from verify.formula import Formula, Layers, Term
 from verify.names import Entry, NameTable, modules, slot
-from verify.roles import Cause, Fused, Kind
+from verify.roles import Fused
 from verify.symbols import Size
 
 SOURCE = "OpenAI 2025, arXiv:2508.10925, section 2; transformers models/gpt_oss/modeling_gpt_oss.py"
@@ -49,9 +49,6 @@ NAMES = NameTable(
 )
 
 _DEFAULT = "the default of GptOssConfig"
-
-#: How many values of a row share a scale (transformers `integrations/mxfp4.py`; OCP MX specification 1.0).
-_BLOCK = 32
 
 
 def formula(config: Config) -> Formula:
@@ -81,7 +78,7 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="gpt_oss", source=SOURCE, terms=terms, extras=(*extras, *_scales(config, terms)))
+    return Formula(name="gpt_oss", source=SOURCE, terms=terms, extras=extras)
 
 
 def _head_dim(config: Config, hidden: Size, heads: Size) -> Size:
@@ -111,24 +108,3 @@ def _experts(config: Config, hidden: Size, inner: Size, layers: Layers) -> tuple
         *linear("router.gate", routes.experts, hidden, layers, bias=True),
         *(Term(slot(name), axes, layers, routes.experts, routes.active) for name, axes in shapes.items()),
     )
-
-
-def _scales(config: Config, terms: tuple[Term, ...]) -> tuple[Extra, ...]:
-    """The scales of an MXFP4 file: `experts x out x (in / 32)` of each matrix of the experts (section 2.1)."""
-    if "quantization_config" not in config:
-        return ()
-    section = config.section("quantization_config")
-    if section.text("quant_method", default="") != "mxfp4":
-        return ()
-    # The list names everything but the experts, which is what this format leaves as it is.
-    section.set_aside("modules_to_not_convert")
-    scales = tuple(
-        Term(
-            slot(f"{term.slot}.scales", kind=Kind.BOOKKEEPING),
-            (term.copies, term.axes[1], (term.axes[0] + (_BLOCK - 1)) // _BLOCK),
-            term.layers,
-        )
-        for term in terms
-        if str(term.slot) in {"experts.gate_up", "experts.down"}
-    )
-    return (Extra(Cause.SCALES, scales, "one scale for each 32 values of an MXFP4 weight (transformers mxfp4.py)"),)

@@ -21,7 +21,6 @@ from verify.architectures._blocks import (
 )
 from verify.architectures._moe import routed, routing
 from verify.architectures._names import ATTENTION, EMBEDDING, NORMS
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers, Term
 from verify.names import Entry, NameTable, modules, slot
@@ -91,7 +90,7 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="granitemoe", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="granitemoe", source=SOURCE, terms=terms, extras=extras)
 
 
 def _shared(config: Config, hidden: Size, layers: Layers) -> tuple[Term, ...]:

@@ -17,7 +17,6 @@ from verify.architectures._blocks import (
     size,
     whole_heads,
 )
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers
 from verify.names import NameTable, modules
@@ -79,4 +78,4 @@ def formula(config: Config) -> Formula:
         *head_terms,
         *(linear("head.reward", Size.of(1), hidden) if reward else ()),
     )
-    return Formula(name="internlm2", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="internlm2", source=SOURCE, terms=terms, extras=extras)

@@ -21,7 +21,6 @@ from verify.architectures._blocks import (
     size,
 )
 from verify.architectures._names import ATTENTION, GATED_MLP, LLAMA
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Extra, Formula, Layers, Term
 from verify.names import NameTable, modules
@@ -77,12 +76,11 @@ def formula(config: Config) -> Formula:
         *head_terms,
     )
     predictors = _predictors(config, hidden)
-    scales = tuple(scale for group in predictors for scale in fp8_scales(config, group.terms))
     return Formula(
         name="mimo",
         source=SOURCE,
         terms=terms,
-        extras=(*extras, *predictors, *fp8_scales(config, terms), *scales),
+        extras=(*extras, *predictors),
     )
 
 

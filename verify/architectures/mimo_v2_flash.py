@@ -25,7 +25,6 @@ from verify.architectures._blocks import (
 from verify.architectures._latent import CORRECTION, Defaults
 from verify.architectures._moe import EXPERTS, FUSED_EXPERTS, ROUTER, chosen_layers, routed, routing, typed
 from verify.architectures._names import LLAMA
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.errors import ConfigError
 from verify.formula import Formula, Layers, Term
@@ -83,7 +82,7 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="mimo_v2_flash", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="mimo_v2_flash", source=SOURCE, terms=terms, extras=extras)
 
 
 def _attention(config: Config, hidden: Size, layers: Layers) -> tuple[Term, ...]:

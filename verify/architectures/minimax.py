@@ -24,7 +24,6 @@ from verify.architectures._blocks import (
 )
 from verify.architectures._moe import FUSED_EXPERTS, MIXTRAL_EXPERTS, ROUTER, chosen_layers, routed, routing, typed
 from verify.architectures._names import ATTENTION, EMBEDDING, NORMS
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.errors import ConfigError
 from verify.formula import ONE, Formula, Layers, Term
@@ -101,7 +100,7 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="minimax", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="minimax", source=SOURCE, terms=terms, extras=extras)
 
 
 def _attention(config: Config, hidden: Size, layers: Layers) -> tuple[Term, ...]:

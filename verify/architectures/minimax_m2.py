@@ -20,7 +20,6 @@ from verify.architectures._blocks import (
 )
 from verify.architectures._moe import FUSED_EXPERTS, MIXTRAL_EXPERTS, ROUTER, routed, routing
 from verify.architectures._names import ATTENTION, EMBEDDING, NORMS, QK_NORMS
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers
 from verify.names import NameTable, buffers, modules
@@ -77,4 +76,4 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="minimax_m2", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="minimax_m2", source=SOURCE, terms=terms, extras=extras)

@@ -19,7 +19,6 @@ from verify.architectures._blocks import (
     size,
 )
 from verify.architectures._names import LLAMA
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers
 from verify.names import NameTable, modules
@@ -54,4 +53,4 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="mistral", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="mistral", source=SOURCE, terms=terms, extras=extras)

@@ -107,9 +107,7 @@ def _set_aside(config: Config, layers: int) -> None:
     )
 
 
-def _heads(
-    config: Config, vocab: Size, hidden: Size, *, norm_bias: bool
-) -> tuple[tuple[Term, ...], tuple[Extra, ...]]:
+def _heads(config: Config, vocab: Size, hidden: Size, *, norm_bias: bool) -> tuple[tuple[Term, ...], tuple[Extra, ...]]:
     """The parts of the class that the config names, and those of other classes that a file may hold."""
     # The output layer is the embedding when tied; its bias is always its own.
     decoder, *bias = linear("head.lm_head", vocab, hidden, bias=config.flag("decoder_bias", default=True))

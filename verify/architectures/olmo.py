@@ -17,7 +17,6 @@ from verify.architectures._blocks import (
     size,
 )
 from verify.architectures._names import ATTENTION, EMBEDDING, GATED_MLP
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers
 from verify.names import NameTable, modules
@@ -48,4 +47,4 @@ def formula(config: Config) -> Formula:
         *gated_mlp(hidden, size(config, "intermediate_size"), layers),
         *head_terms,
     )
-    return Formula(name="olmo", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="olmo", source=SOURCE, terms=terms, extras=extras)

@@ -19,7 +19,6 @@ from verify.architectures._blocks import (
 )
 from verify.architectures._moe import EXPERTS, FUSED_EXPERTS, ROUTER, routed, routing
 from verify.architectures._names import ATTENTION, EMBEDDING, NORMS, QK_NORMS
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers
 from verify.names import NameTable, modules
@@ -64,4 +63,4 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="olmoe", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="olmoe", source=SOURCE, terms=terms, extras=extras)

@@ -19,7 +19,6 @@ from verify.architectures._blocks import (
 )
 from verify.architectures._moe import FUSED_EXPERTS, MIXTRAL_EXPERTS, routed, routing
 from verify.architectures._names import ATTENTION, EMBEDDING, NORMS
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers
 from verify.names import NameTable, modules
@@ -65,4 +64,4 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden, bias=True),
         *head_terms,
     )
-    return Formula(name="phimoe", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="phimoe", source=SOURCE, terms=terms, extras=extras)

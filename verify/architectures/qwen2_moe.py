@@ -23,7 +23,6 @@ from verify.architectures._blocks import (
 )
 from verify.architectures._moe import EXPERTS, FUSED_EXPERTS, ROUTER, every_step, routed, routing
 from verify.architectures._names import LLAMA
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import ONE, Formula, Layers, Term
 from verify.names import NameTable, modules
@@ -75,7 +74,7 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="qwen2_moe", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="qwen2_moe", source=SOURCE, terms=terms, extras=extras)
 
 
 def _sparse(config: Config, hidden: Size, layers: Layers) -> tuple[Term, ...]:

@@ -17,7 +17,6 @@ from verify.architectures._blocks import (
     size,
 )
 from verify.architectures._names import LLAMA, QK_NORMS
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers
 from verify.names import NameTable, modules
@@ -60,4 +59,4 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="qwen3", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="qwen3", source=SOURCE, terms=terms, extras=extras)

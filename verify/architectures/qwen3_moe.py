@@ -21,7 +21,6 @@ from verify.architectures._blocks import (
 )
 from verify.architectures._moe import EXPERTS, FUSED_EXPERTS, ROUTER, every_step, routed, routing
 from verify.architectures._names import LLAMA, QK_NORMS
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers
 from verify.names import NameTable, modules
@@ -70,4 +69,4 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="qwen3_moe", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="qwen3_moe", source=SOURCE, terms=terms, extras=extras)

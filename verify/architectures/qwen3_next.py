@@ -28,7 +28,7 @@ from verify.architectures._delta_net import (
 )
 from verify.architectures._moe import EXPERTS, FUSED_EXPERTS, ROUTER, every_step, routed, routing
 from verify.architectures._names import ATTENTION, EMBEDDING, GATED_MLP, NORMS, QK_NORMS
-from verify.architectures._quantization import fp8_scales
+from verify.architectures._quantization import quantisation_extras
 from verify.config import Config
 from verify.formula import ONE, Extra, Formula, Layers, Term
 from verify.names import Entry, NameTable, modules
@@ -85,8 +85,8 @@ def formula(config: Config) -> Formula:
         extras=(
             *extras,
             *predictors,
-            *fp8_scales(config, quantised(terms)),
-            *(scales for extra in predictors for scales in fp8_scales(config, extra.terms)),
+            *quantisation_extras(config, quantised(terms)),
+            *(scales for extra in predictors for scales in quantisation_extras(config, extra.terms)),
         ),
     )
 

@@ -18,7 +18,6 @@ from verify.architectures._blocks import (
     size,
 )
 from verify.architectures._names import LLAMA
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers
 from verify.names import NameTable, modules
@@ -62,4 +61,4 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden),
         *head_terms,
     )
-    return Formula(name="smollm3", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="smollm3", source=SOURCE, terms=terms, extras=extras)

@@ -20,7 +20,6 @@ from verify.architectures._blocks import (
     whole_heads,
 )
 from verify.architectures._names import LLAMA
-from verify.architectures._quantization import fp8_scales
 from verify.config import Config
 from verify.formula import Formula, Layers, Term
 from verify.names import NameTable, modules, slot
@@ -73,4 +72,4 @@ def formula(config: Config) -> Formula:
         *norm("final", hidden, bias=True),
         *head_terms,
     )
-    return Formula(name="stablelm", source=SOURCE, terms=terms, extras=(*extras, *fp8_scales(config, terms)))
+    return Formula(name="stablelm", source=SOURCE, terms=terms, extras=extras)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from verify.declared.parts import Group, Part, Share, Store
-from verify.declared.rules import BYTES, GROUP, ODD, OTHER_WIDTH, Presence, Types
+from verify.declared.rules import BYTES, GROUP, ODD, OTHER_WIDTH, Presence, Types, Width
 from verify.declared.search import Found, Subset, closest, solve
 from verify.evidence.base import DeclaredKind
 
@@ -27,7 +27,7 @@ class Account:
 
     presence: Presence
     found: Found
-    widths: Mapping[Share, int] | None
+    widths: Mapping[Share, Width] | None
     price: int
     types: Types
 
@@ -121,7 +121,9 @@ def nearest(presence: Presence, kind: DeclaredKind, value: int, types: Types) ->
     )
 
 
-def _assumptions(presence: Presence, kind: DeclaredKind, types: Types) -> Iterator[tuple[dict[Share, int] | None, int]]:
+def _assumptions(
+    presence: Presence, kind: DeclaredKind, types: Types
+) -> Iterator[tuple[dict[Share, Width] | None, int]]:
     """Bytes by storage type with the price of assuming them, or None where elements are counted."""
     if kind not in BYTES:
         yield None, 0

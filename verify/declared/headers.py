@@ -56,7 +56,7 @@ def _counts(measured: Breakdown) -> dict[str, int]:
     """The ways to count elements, by what they include."""
     parameters, buffers, bookkeeping = (measured.total(kind) for kind in Kind)
     return {
-        "all stored elements": parameters + buffers + bookkeeping,
+        "all stored elements": measured.elements or parameters + buffers + bookkeeping,
         "parameters and buffers, no bookkeeping": parameters + buffers,
         "parameters": parameters,
     }

@@ -58,7 +58,7 @@ class _Context:
         """The accounts of a number; the element types that recorded dtypes prove are tried first."""
         high = low if high is None else high
         found = find(self.presence, kind, low, high, self.types)
-        return found or find(self.presence, kind, low, high, Types(self.types.stated))
+        return found or find(self.presence, kind, low, high, replace(self.types, known={}))
 
     def with_dtypes(self) -> "_Context":
         """The same, with the element types that the recorded counts per dtype prove."""
@@ -67,7 +67,7 @@ class _Context:
             if number.kind is DeclaredKind.DTYPE_TOTAL and number.dtype in DTYPES:
                 _, held = next(_divided(self, number), (None, {}))
                 known |= dict.fromkeys(held.get(number.dtype, ()), DTYPES[number.dtype].bits // 8)
-        return replace(self, types=Types(self.types.stated, known))
+        return replace(self, types=replace(self.types, known=known))
 
 
 def judge(

@@ -4,26 +4,31 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from verify.breakdown import Cell, Key, expect
+from verify.evidence import packing
+from verify.evidence.packing import Scheme
 from verify.explain import Finding
 from verify.formula import Formula, Term
 from verify.names import NameTable, Place
 from verify.roles import Cause, Fused, Kind, Role, Slot
 
 
-def stored(formula: Formula, table: NameTable, names: Iterable[str]) -> frozenset[Key]:
+def stored(formula: Formula, table: NameTable, names: Iterable[str], method: Scheme = "") -> frozenset[Key]:
     """The slots and layers that the recorded names prove to be stored, complete ones only.
 
     Args:
         formula: The formula, with its extras.
         table: The names of the family.
         names: Names of the stored tensors.
+        method: How they are quantised.
     """
-    counts, _, _ = _count(formula, table, names)
+    counts, _, _ = _count(formula, table, tuple(names), method)
     expected = _expected(formula)
     return frozenset(key for key, number in counts.items() if number == expected.get(key, number))
 
 
-def names_differences(formula: Formula, table: NameTable, names: Iterable[str]) -> tuple[Finding, ...]:
+def names_differences(
+    formula: Formula, table: NameTable, names: Iterable[str], method: Scheme = ""
+) -> tuple[Finding, ...]:
     """Everything in which recorded names and formula differ and that no extra explains.
 
     An extra explains its tensors when all of them are there; part of one explains nothing. A head that is
@@ -33,11 +38,12 @@ def names_differences(formula: Formula, table: NameTable, names: Iterable[str]) 
         formula: The formula, with its extras.
         table: The names of the family.
         names: Names of the stored tensors.
+        method: How they are quantised.
 
     Returns:
         Unexplained findings: names that are in no table, and one per slot with too few or too many tensors.
     """
-    counts, unclassified, prefixed = _count(formula, table, names)
+    counts, unclassified, prefixed = _count(formula, table, tuple(names), method)
     expected = {key: cell.tensors for key, cell in expect(formula.terms).items()}
     for extra in formula.additions:
         cells = expect(extra.terms)
@@ -63,21 +69,27 @@ def _expected(formula: Formula) -> dict[Key, int]:
     return expected | {key: cell.tensors for key, cell in expect(formula.terms).items()}
 
 
-def _count(formula: Formula, table: NameTable, names: Iterable[str]) -> tuple[Counter[Key], list[str], bool]:
+def _count(
+    formula: Formula, table: NameTable, names: tuple[str, ...], method: Scheme
+) -> tuple[Counter[Key], list[str], bool]:
     """Tensors by slot and layer, the names that are in no table, and whether any carries a prefix."""
     expected = _expected(formula)
     suffixes = frozenset(_suffixes(formula))
+    owners = packing.owners(names, method)
     counts: Counter[Key] = Counter()
     unclassified: list[str] = []
     prefixed = not table.prefixes
     for name in names:
-        place, suffix = _place(table, name, suffixes)
+        owner, suffix = owners.get(name, ("", ""))
+        place, suffix = (table.find(owner), suffix) if owner else _place(table, name, suffixes)
         if place is None:
             unclassified.append(name)
             continue
         prefixed |= place.prefixed
         for slot in place.entry.slots if isinstance(place.entry, Fused) else (place.entry,):
             key = (_beside(slot, suffix) if suffix else slot, place.layer)
+            if owner and suffix and key not in expected:
+                continue  # what only unpacks a weight is no difference where no group speaks of it
             stacked = isinstance(place.entry, Fused) and place.entry.stacked
             # A stacked tensor holds one slot of all experts; how many those are only its shape would tell.
             counts[key] += expected.get(key, 1) if stacked else 1

@@ -14,13 +14,19 @@ Each way of counting has a price, and the cheapest subset that gives the number 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import combinations
+from math import ceil
+from typing import TypeAlias
 
 from verify.breakdown import Key
 from verify.declared.parts import Group, Part, Share, Store
 from verify.declared.search import Item, Subset
 from verify.evidence.base import DeclaredKind
 from verify.roles import Cause
+
+#: Bytes of an element.
+Width: TypeAlias = int | Fraction
 
 GROUP = 100
 CONVENTION = 250
@@ -74,7 +80,7 @@ class Presence:
         conflicts = tuple((one, two) for one, two in pairs if groups[one].keys & groups[two].keys)
         return cls(groups, stored, tuple(dict.fromkeys(_needs(groups))), conflicts)
 
-    def items(self, kind: DeclaredKind, widths: Mapping[Share, int] | None) -> tuple[Item, ...]:
+    def items(self, kind: DeclaredKind, widths: Mapping[Share, Width] | None) -> tuple[Item, ...]:
         """The groups as items of the search, in elements or, with `widths`, in bytes."""
         return tuple(
             Item(amount(group, widths), *_prices(group, stored, kind))
@@ -92,9 +98,9 @@ class Presence:
         )
 
 
-def amount(group: Group, widths: Mapping[Share, int] | None) -> int:
+def amount(group: Group, widths: Mapping[Share, Width] | None) -> int:
     """The elements of a group, or its bytes."""
-    return sum(elements * (widths[share] if widths else 1) for share, elements in group.shares)
+    return ceil(sum(elements * (widths[share] if widths else 1) for share, elements in group.shares))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +110,27 @@ class Types:
     Attributes:
         stated: Bytes of an element of the weights as the config states them (`torch_dtype`, `dtype`), or None.
         known: Bytes of an element by storage type, as recorded counts per dtype prove them.
+        quantised: Bytes of an element of a quantised weight.
     """
 
     stated: int | None
     known: Mapping[Share, int] = field(default_factory=dict)
+    quantised: Width = 1
 
     @classmethod
     def of(cls, config: Mapping[str, object]) -> "Types":
         """Read what a config states."""
+        block = config.get("quantization_config")
+        # MXFP4 packs two values in each byte, and the Hub counts both.
+        packed = isinstance(block, Mapping) and block.get("quant_method") == "mxfp4"
+        quantised: Width = Fraction(1, 2) if packed else 1
         for section in (config, config.get("text_config"), config.get("thinker_config")):
             if isinstance(section, Mapping):
                 for key in ("torch_dtype", "dtype"):
                     name = str(section.get(key)).removeprefix("torch.")
                     if name in _WIDTHS:
-                        return cls(_WIDTHS[name])
-        return cls(None)
+                        return cls(_WIDTHS[name], quantised=quantised)
+        return cls(None, quantised=quantised)
 
     @property
     def weights(self) -> tuple[int, ...]:
@@ -126,13 +138,15 @@ class Types:
         known = self.known.get(Share(Store.WEIGHTS))
         return (known,) if known else tuple(dict.fromkeys((self.stated or 4, 4, 2, 1)))
 
-    def widths(self, share: Share, weights: int) -> Sequence[tuple[int, int]]:
+    def widths(self, share: Share, weights: int) -> Sequence[tuple[Width, int]]:
         """The bytes that an element may have, each with its price.
 
         Args:
             share: What is stored.
             weights: Bytes of an element of the weights under the present assumption.
         """
+        if share.store is Store.QUANTISED and self.quantised != 1:
+            return ((self.quantised, 0),)
         if share in self.known:
             return ((self.known[share], 0),)
         if share.store is Store.WEIGHTS:
@@ -140,7 +154,7 @@ class Types:
         return _widths(share, weights)
 
 
-def _widths(share: Share, weights: int) -> Sequence[tuple[int, int]]:
+def _widths(share: Share, weights: int) -> Sequence[tuple[Width, int]]:
     """As `Types.widths`, for everything but the weights."""
     match share.store:
         case Store.TABLES:

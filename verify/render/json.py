@@ -155,7 +155,7 @@ def _measured(measured: Breakdown | None, strength: str) -> dict[str, Any]:
         "parameters": parameters,
         "buffers": buffers,
         "bookkeeping": bookkeeping,
-        "elements": parameters + buffers + bookkeeping,
+        "elements": measured.elements or parameters + buffers + bookkeeping,
         "bytes": -(-measured.bits // 8),  # four-bit elements may end inside a byte
         "by_role": _by_role(measured.by_role()),
     }

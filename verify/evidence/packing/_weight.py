@@ -1,0 +1,245 @@
+"""How stored tensors become the weights they hold: the part that all schemes share.
+
+A scheme says which ends of names it uses (`Layout.parts`), in which element types, and which shapes fit
+together (`Fit`). Here the tensors of a checkpoint are gathered by weight, each weight is held against what
+may fit, and the first that does gives its logical shape. A weight that nothing fits breaks the format.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from verify.errors import FormatError
+from verify.tensor import Dtype, Tensor
+
+Shape: TypeAlias = tuple[int, ...]
+
+FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
+FLOAT8 = frozenset({"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"})
+INTEGERS = frozenset({"I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8"})
+
+#: A number for a whole tensor: some writers keep it a scalar, some give it an axis.
+SCALAR: tuple[Shape, ...] = ((), (1,))
+
+#: The longest end of a name that a part may have, in dotted pieces: `weight.quant_state.bitsandbytes__nf4`.
+_PIECES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One kind of tensor that a scheme stores for a weight.
+
+    Attributes:
+        name: What it is called in reports, such as `scales`.
+        dtypes: The element types it may have.
+        weights: Ends of the name of the weight it belongs to; the first whose weight is there counts.
+    """
+
+    name: str
+    dtypes: frozenset[str]
+    weights: tuple[str, ...] = ("weight",)
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """The tensors that are stored for one weight.
+
+    Attributes:
+        name: The name of the weight without quantisation.
+        held: Which part holds its values; "" where they have the weight's own name.
+        values: The tensor that holds its values, packed or not.
+        parts: The tensors beside it, by part.
+    """
+
+    name: str
+    held: str
+    values: Tensor
+    parts: Mapping[str, Tensor]
+
+    def matrices(self) -> tuple[Shape, int, int]:
+        """The shape of the values as (leading axes, rows, columns).
+
+        Raises:
+            FormatError: They have fewer than two axes.
+        """
+        match self.values.shape:
+            case (*leading, rows, columns):
+                return tuple(leading), rows, columns
+        raise _error(self.values, f"has shape {list(self.values.shape)}", "at least two axes")
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A weight as it would be, if all tensors beside it have these shapes.
+
+    Attributes:
+        shape: Its logical shape.
+        bits: Size of one of its elements.
+        parts: The shapes that each part may have; parts that are not named here do not belong to it.
+        needed: The parts that must be there.
+        flat: Whether `shape` is only the number of elements, because the file does not tell the axes.
+    """
+
+    shape: Shape
+    bits: int
+    parts: Mapping[str, Iterable[Shape]]
+    needed: tuple[str, ...] = ()
+    flat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one checkpoint stores its quantised weights.
+
+    Attributes:
+        name: The scheme, as the config names it.
+        values: Parts that may hold the values of a weight with their element types; "" is the weight itself.
+        parts: All parts, by the end of their names.
+        fits: What a weight may be, the likeliest first.
+        quantised: Element types in which no tensor called `weight` can stand alone.
+    """
+
+    name: str
+    values: Mapping[str, frozenset[str]]
+    parts: Mapping[str, Part]
+    fits: Callable[[Weight], Iterable[Fit]]
+    quantised: frozenset[str] = frozenset()
+
+    def place(self, name: str) -> tuple[Part, tuple[str, ...]] | None:
+        """The part that a tensor is, with the names of the weights it may belong to; None for any other."""
+        pieces = name.split(".")
+        for count in range(1, min(_PIECES, len(pieces)) + 1):
+            part = self.parts.get(".".join(pieces[-count:]))
+            if part:
+                return part, tuple(".".join((*pieces[:-count], end)) for end in part.weights)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A checkpoint after unpacking.
+
+    Attributes:
+        tensors: Logical tensors, each with the size in bits that is stored for it.
+        bookkeeping: Tensors that only serve to unpack others: (tensor, name of the weight, part).
+        scheme: The scheme they were unpacked by, or "".
+        flat: Names of logical tensors of which only the number of elements is known.
+        elements: Elements of all tensors as they are stored.
+    """
+
+    tensors: tuple[tuple[Tensor, int], ...]
+    bookkeeping: tuple[tuple[Tensor, str, str], ...] = ()
+    scheme: str = ""
+    flat: frozenset[str] = frozenset()
+    elements: int = 0
+
+
+def gather(stored: Iterable[Tensor], layout: Layout) -> Unpacked:
+    """Tell weights, what belongs to them, and everything else apart, in the order of the file.
+
+    Parts whose weight is missing stay as they are: what they would unpack cannot be counted, and they are
+    shown as tensors that no table knows.
+
+    Raises:
+        FormatError: The tensors of a weight contradict each other or the config.
+    """
+    tensors = tuple(stored)
+    owners = find_owners([tensor.name for tensor in tensors], layout)
+    found = {name: _fit(weight, layout) for name, weight in _weights(tensors, owners, layout)}
+    logical: list[tuple[Tensor, int]] = []
+    bookkeeping: list[tuple[Tensor, str, str]] = []
+    for tensor in tensors:
+        owner, part = owners.get(tensor.name, (tensor.name, ""))
+        if owner not in found:
+            _refuse_alone(tensor, layout)
+            logical.append((tensor, tensor.bits))
+        elif part in layout.values:
+            fit = found[owner]
+            dtype = Dtype(f"{fit.bits} bits in {tensor.dtype}", fit.bits)
+            logical.append((Tensor(owner, dtype, fit.shape, tensor.file), tensor.bits))
+        else:
+            bookkeeping.append((tensor, owner, part))
+    flat = frozenset(name for name, fit in found.items() if fit.flat)
+    elements = sum(tensor.elements for tensor in tensors)
+    return Unpacked(tuple(logical), tuple(bookkeeping), layout.name, flat, elements)
+
+
+def find_owners(names: Collection[str], layout: Layout) -> dict[str, tuple[str, str]]:
+    """The weight and the part of each tensor that is a part, by the names of all tensors."""
+    places = {name: place for name in names if (place := layout.place(name))}
+    stored = {*names, *(weights[0] for part, weights in places.values() if part.name in layout.values)}
+    return {
+        name: (next((weight for weight in weights if weight in stored), weights[0]), part.name)
+        for name, (part, weights) in places.items()
+    }
+
+
+def _weights(
+    tensors: tuple[Tensor, ...], owners: Mapping[str, tuple[str, str]], layout: Layout
+) -> Iterator[tuple[str, Weight]]:
+    """The weights whose values are there, with everything that belongs to them.
+
+    Raises:
+        FormatError: Two tensors are the same part of one weight.
+    """
+    gathered: dict[str, dict[str, Tensor]] = {owner: {} for owner, _ in owners.values()}
+    for tensor in tensors:
+        owner, part = owners.get(tensor.name, (tensor.name, ""))
+        if owner in gathered:
+            if part in gathered[owner]:
+                raise _error(tensor, f"and {gathered[owner][part].name} are the same part of {owner}", "one of them")
+            gathered[owner][part] = tensor
+    for owner, parts in gathered.items():
+        held = next((part for part in layout.values if part in parts), None)
+        if held is not None:
+            values = parts.pop(held)
+            yield owner, Weight(owner, held, values, parts)
+
+
+def _fit(weight: Weight, layout: Layout) -> Fit:
+    """The first that fits; else the complaint about the first."""
+    _check_dtypes(weight, layout)
+    complaints: list[FormatError] = []
+    for fit in layout.fits(weight):
+        complaint = next(_complaints(weight, fit, layout), None)
+        if complaint is None:
+            return fit
+        complaints.append(complaint)
+    if complaints:
+        raise complaints[0]
+    stored = f"is {weight.values.dtype}{list(weight.values.shape)}"
+    raise _error(weight.values, stored, f"what {layout.name} stores with this quantization_config")
+
+
+def _check_dtypes(weight: Weight, layout: Layout) -> None:
+    allowed = {part.name: part.dtypes for part in layout.parts.values()}
+    expected = [(weight.values, layout.values[weight.held])]
+    expected += [(tensor, allowed[name]) for name, tensor in weight.parts.items() if name in allowed]
+    for tensor, dtypes in expected:
+        if tensor.dtype.name not in dtypes:
+            raise _error(tensor, f"is {tensor.dtype}", " or ".join(sorted(dtypes)))
+
+
+def _complaints(weight: Weight, fit: Fit, layout: Layout) -> Iterator[FormatError]:
+    """Everything in which a weight is not what would fit."""
+    for name in fit.needed:
+        if name not in weight.parts:
+            yield _error(weight.values, f"has no {name} beside it", f"{name}, as {layout.name} stores it")
+    for name, tensor in weight.parts.items():
+        if name not in fit.parts:
+            yield _error(tensor, f"stands beside {weight.values.name}", f"no {name or 'weight'} there")
+        elif tensor.shape not in (allowed := tuple(fit.parts[name])):
+            yield _error(tensor, f"has shape {list(tensor.shape)}", " or ".join(str(list(shape)) for shape in allowed))
+
+
+def _refuse_alone(tensor: Tensor, layout: Layout) -> None:
+    """Refuse a weight that only a part which is missing could unpack."""
+    if tensor.dtype.name in layout.quantised and tensor.name.rpartition(".")[2] == "weight":
+        raise _error(tensor, f"is {tensor.dtype} and has nothing beside it", f"what {layout.name} needs to unpack it")
+
+
+def _error(tensor: Tensor, found: str, expected: str) -> FormatError:
+    where = f"{tensor.file}: " if tensor.file else ""
+    return FormatError(
+        f"{where}{tensor.name} {found}", expected=expected, hint="compare the file with its quantization_config"
+    )
