@@ -93,7 +93,7 @@ def module(values: Values) -> dict[str, Shape]:
 def check(values: Values, shapes: dict[str, Shape]) -> tuple[Breakdown, tuple[Finding, ...]]:
     tensors = [Tensor(name, DTYPES["BF16"], shape) for name, shape in shapes.items()]
     family = architectures.find(str(values["model_type"]))
-    formula = family.formula(Config(values))
+    formula = architectures.predict(family, Config(values))
     measured = measure(unpack(tensors, scheme(values)), family.NAMES)
     return measured, explain(expect(formula.terms), formula.extras, measured)
 

@@ -95,7 +95,7 @@ def _each(shapes: Shapes) -> Shapes:
 def _measured(values: Values, shapes: Shapes) -> tuple[Formula, Breakdown]:
     tensors = [Tensor(name, DTYPES["BF16"], shape) for name, shape in shapes.items()]
     family = architectures.find(str(values["model_type"]))
-    return family.formula(Config(values)), measure(unpack(tensors, ""), family.NAMES)
+    return architectures.predict(family, Config(values)), measure(unpack(tensors, ""), family.NAMES)
 
 
 def _findings(values: Values, shapes: Shapes) -> tuple[Finding, ...]:
@@ -207,7 +207,7 @@ GPT_OSS: Values = {
 def test_gpt_oss_has_the_elements_and_bytes_that_were_recorded() -> None:
     """openai/gpt-oss-20b: 1,804,459,584 in BF16, 19,110,297,600 in MXFP4, 13,761,264,768 bytes."""
     config = Config(GPT_OSS)
-    formula = architectures.find("gpt_oss").formula(config)
+    formula = architectures.predict(architectures.find("gpt_oss"), config)
     packed = sum(term.count for term in formula.terms if str(term.slot) in {"experts.gate_up", "experts.down"})
     (scales,) = (extra.count for extra in formula.extras if extra.cause is Cause.SCALES)
     assert (formula.count() - packed, packed, scales) == (1_804_459_584, 19_110_297_600, 597_196_800)
