@@ -67,7 +67,7 @@ SHOWCASE := meta-llama/Llama-2-7b-hf meta-llama/Llama-2-13b-hf meta-llama/Llama-
   mistralai/Mixtral-8x7B-v0.1 deepseek-ai/DeepSeek-V3
 
 reports: $(STAMP)-run ## Regenerate reports/ from all recorded models
-	$(BIN)/verify sweep records --evidence recorded --reports reports -q
+	$(BIN)/verify sweep records --evidence recorded --reports reports -q || test $$? -eq 1 # open cases stay open
 	$(BIN)/verify check $(SHOWCASE) --evidence recorded --reports reports -q
 
 regress: $(STAMP)-run ## Say which models moved since BASE= (default HEAD); exits 1 when one did
