@@ -48,3 +48,9 @@ def test_make_is_called_as_the_makefile_has_it() -> None:
     makefile = (Path(__file__).parent.parent / "Makefile").read_text()
     for target in re.findall(r"`?make ([a-z]+)", README):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_family_is_named() -> None:
+    from verify import architectures
+
+    assert [name for name in architectures.known() if f"`{name}`" not in README] == []
