@@ -14,7 +14,6 @@ from verify.architectures import Family
 from verify.breakdown import Breakdown, expect
 from verify.conventions import counts
 from verify.formula import Formula, Term
-from verify.render.groups import layer_order
 from verify.render.text import ranges
 from verify.roles import Kind, Role
 from verify.symbols import Size
@@ -72,6 +71,8 @@ def render_breakdown(verification: Verification, *, layers: bool = False) -> str
     `share` is the part of all measured (else expected) parameters; it and `ratio` (expected / measured) have
     six digits. What nobody knows is null.
     """
+    from verify.render.groups import layer_order  # only layers need an order
+
     rows = verification.rows(layers=layers)
     return _dump(
         {

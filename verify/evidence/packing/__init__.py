@@ -11,25 +11,27 @@ config is looked at. One file here is one scheme, and has three names:
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
-from typing import Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
 from verify.errors import FormatError
 from verify.evidence.packing._read import KEY
-from verify.evidence.packing._weight import Layout, Unpacked, find_owners, gather
+from verify.evidence.packing._unpacked import Unpacked
 from verify.tensor import Tensor
+
+if TYPE_CHECKING:
+    from verify.evidence.packing._weight import Layout
 
 __all__ = ["Scheme", "Unpacked", "methods", "owners", "scheme", "unpack"]
 
 #: How a checkpoint is quantised, or "" where it is not.
-Scheme: TypeAlias = Layout | Literal[""]
+Scheme: TypeAlias = "Layout | Literal['']"
 
 
 class _Module(Protocol):
     SOURCE: str
     METHODS: tuple[str, ...]
 
-    def layout(self, section: Mapping[str, object], /) -> Layout: ...
+    def layout(self, section: Mapping[str, object], /) -> "Layout": ...
 
 
 def scheme(config: Mapping[str, object]) -> Scheme:
@@ -62,6 +64,8 @@ def unpack(tensors: Iterable[Tensor], method: Scheme) -> Unpacked:
         FormatError: The tensors of a weight contradict each other or the config.
     """
     if method:
+        from verify.evidence.packing._weight import gather  # most checkpoints are not packed
+
         return gather(tensors, method)
     plain = tuple((tensor, tensor.bits) for tensor in tensors)
     return Unpacked(plain, elements=sum(tensor.elements for tensor, _ in plain))
@@ -80,6 +84,8 @@ def owners(names: Collection[str], method: Scheme) -> dict[str, tuple[str, str]]
     """
     if not method:
         return {}
+    from verify.evidence.packing._weight import find_owners
+
     found = find_owners(names, method)
     return {name: (owner, "" if part in method.values else part) for name, (owner, part) in found.items()}
 
@@ -91,6 +97,8 @@ def methods() -> Mapping[str, _Module]:
 
 
 def _methods() -> Iterator[tuple[str, _Module]]:
+    from pkgutil import iter_modules
+
     for found in iter_modules(__path__):
         if not found.name.startswith("_"):
             module = cast("_Module", import_module(f"{__name__}.{found.name}"))

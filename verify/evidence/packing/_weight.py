@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from verify.errors import FormatError
+from verify.evidence.packing._unpacked import Unpacked
 from verify.tensor import Dtype, Tensor
 
 Shape: TypeAlias = tuple[int, ...]
@@ -113,25 +114,6 @@ class Layout:
             if part:
                 return part, tuple(".".join((*pieces[:-count], end)) for end in part.weights)
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class Unpacked:
-    """A checkpoint after unpacking.
-
-    Attributes:
-        tensors: Logical tensors, each with the size in bits that is stored for it.
-        bookkeeping: Tensors that only serve to unpack others: (tensor, name of the weight, part).
-        scheme: The scheme they were unpacked by, or "".
-        flat: Names of logical tensors of which only the number of elements is known.
-        elements: Elements of all tensors as they are stored.
-    """
-
-    tensors: tuple[tuple[Tensor, int], ...]
-    bookkeeping: tuple[tuple[Tensor, str, str], ...] = ()
-    scheme: str = ""
-    flat: frozenset[str] = frozenset()
-    elements: int = 0
 
 
 def gather(stored: Iterable[Tensor], layout: Layout) -> Unpacked:
