@@ -32,6 +32,14 @@ def test_numbers_that_tell_modules_apart_stay_in_the_template() -> None:
     assert TABLE.find("pre.0.bias") == Place(slot("other.first.bias"), None)
 
 
+def test_an_index_is_written_as_a_module_list_writes_it() -> None:
+    for name in ("layers.01.mlp.up_proj.weight", "layers.3.experts.07.w1.weight", "layers.00.mlp.up_proj.weight",
+                 f"layers.{'9' * 5000}.mlp.up_proj.weight"):  # fmt: skip
+        assert TABLE.find(name) is None, name
+    assert TABLE.find("layers.0.mlp.up_proj.weight") == Place(slot("mlp.up"), 0)
+    assert TABLE.find("layers.10.mlp.up_proj.weight") == Place(slot("mlp.up"), 10)
+
+
 def test_nothing_is_matched_by_resemblance() -> None:
     for name in ("model.layers.0.mlp.up_proj.weight_scale", "xmodel.norm.weight", "layers.x.mlp.up_proj.weight",
                  "layers.٣.mlp.up_proj.weight", "layers.-1.mlp.up_proj.weight", "norm", ""):  # fmt: skip

@@ -14,6 +14,9 @@ from verify.roles import Fused, Kind, Role, Slot
 
 Entry: TypeAlias = Slot | Fused
 
+# A longer number is no index; Python refuses to read one of 4,301 digits.
+_DIGITS = 9
+
 
 def slot(text: str, *, kind: Kind = Kind.PARAMETER, stack: str = "") -> Slot:
     """Read a slot written `role.part`, such as `attention.q` or `mlp.up.bias`."""
@@ -74,7 +77,7 @@ class NameTable:
     def find(self, name: str) -> Place | None:
         """The place of a tensor, or None when the name is in no table."""
         parts = name.split(".")
-        numbers = [index for index, part in enumerate(parts) if part.isdecimal() and part.isascii()]
+        numbers = [index for index, part in enumerate(parts) if _is_index(part)]
         for template in _templates(parts, numbers):
             for key in self._without_prefix(template):
                 entry = self.head.get(key) or self.backbone.get(key)
@@ -88,6 +91,11 @@ class NameTable:
         for prefix in self.prefixes:
             if template.startswith(prefix):
                 yield template[len(prefix) :]
+
+
+def _is_index(part: str) -> bool:
+    """Whether a part of a name is an index as a module list writes it: `7`, but not `07`, which no loader looks for."""
+    return part.isdecimal() and part.isascii() and len(part) <= _DIGITS and (part == "0" or part[0] != "0")
 
 
 def _templates(parts: list[str], numbers: Iterable[int]) -> Iterator[str]:
