@@ -1,6 +1,7 @@
 """The whole way, from a model's name to its verdict, on real input."""
 
 import json
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hub import shapes
 from hub.server import Hub
 
 import verify
+from verify.errors import UnavailableError
 from verify.evidence.recorded import known
 from verify.roles import Cause, Kind
 from verify.verification import Verdict, Verification
@@ -129,6 +131,36 @@ def test_a_tampered_checkpoint_is_unexplained_in_its_slot(tmp_path: Path) -> Non
     assert "layer 7" in finding.detail
 
 
+def small(folder: Path, *, shards: int = 0) -> Path:
+    config = {**shapes.LLAMA_2_7B, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+              "num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": 100}  # fmt: skip
+    shapes.write_repository(folder, config, shapes.llama(config), shards=shards)
+    return folder
+
+
+def test_a_file_without_tensors_has_measured_nothing(tmp_path: Path) -> None:
+    weights = small(tmp_path) / "model.safetensors"
+    # As large as the weights would be, so that only the header tells.
+    shapes.write_safetensors(weights, (), length=weights.stat().st_size - 8)
+    for evidence in ("auto", "header"):
+        found = verify.check(str(tmp_path), evidence=evidence)
+        assert (found.verdict, found.measured_parameters) == (Verdict.UNEXPLAINED, 0)
+        assert found.measured_strength == "header"
+
+
+def test_an_index_that_lies_fails_whatever_the_formula_and_the_tolerance(tmp_path: Path) -> None:
+    index = small(tmp_path, shards=2) / "model.safetensors.index.json"
+    document = json.loads(index.read_text())
+    document["weight_map"]["lm_head.weight"] = "model-00001-of-00002.safetensors"
+    index.write_text(json.dumps(document))
+    total = verify.check(str(tmp_path), evidence="header").measured_parameters
+    for formula in ("", str(total), "12*L*h**2 + V*h"):
+        found = verify.check(str(tmp_path), evidence="header", formula=formula)
+        assert found.verdict is Verdict.UNEXPLAINED
+        assert Cause.INDEX in causes(found)
+        assert not found.passes(tolerance=0.9)
+
+
 def test_an_unread_key_is_reported(tmp_path: Path) -> None:
     config = {**shapes.LLAMA_2_7B, "num_memory_tokens": 4}
     shapes.write_repository(tmp_path / "m", config, shapes.llama(shapes.LLAMA_2_7B))
@@ -146,6 +178,13 @@ def test_the_frame_has_a_row_for_each_layer_type_and_for_each_layer(llama: str) 
     assert parameters["measured"].sum() == LLAMA_2_7B
     layers = found.to_frame(layers=True)
     assert len(layers[layers["layer"] == 31]) == 10
+
+
+def test_a_frame_without_pandas_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = verify.check(str(small(tmp_path)), evidence="header")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(UnavailableError, match=r"pip install 'verify-params\[report\]'"):
+        found.to_frame()
 
 
 @pytest.mark.parametrize("model", ["meta-llama/Llama-2-7b-hf", "deepseek-ai/DeepSeek-V3", "gpt2"])

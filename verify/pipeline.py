@@ -11,11 +11,12 @@ from verify.declared import headers
 from verify.declared.check import DeclaredCheck
 from verify.diff import diff
 from verify.evidence import packing, select
-from verify.evidence.base import Evidence
+from verify.evidence.base import Evidence, Strength
 from verify.evidence.select import Access, Choice, Gathered
 from verify.explain import Finding, explain
 from verify.formula import Formula
 from verify.reference import parse
+from verify.roles import Cause
 from verify.verification import Comparison, Verdict, Verification
 
 
@@ -100,7 +101,9 @@ def _against_family(found: Subject) -> Verification:
     """Compare the family's formula with all the evidence there is."""
     file, built = found.gathered.file, found.gathered.implementation
     expected, extras = Breakdown(expect(found.formula.terms)), found.formula.extras
-    stored = _measure(file, found.family, expected) if file.tensors else None
+    # A header without tensors is a checkpoint without tensors, and no reason to look at something else.
+    has_shapes = bool(file.tensors) or file.strength is Strength.HEADER
+    stored = _measure(file, found.family, expected) if has_shapes else None
     code = _measure(built, found.family, expected) if built else None
     measured = stored or code
     basis = file if stored else built
@@ -161,7 +164,9 @@ def _against_statement(result: Verification, text: str, config: Config) -> Verif
         findings = explain(terms, (*stated.formula.extras, *result.exact.extras), measured, result.evidence.problems)
     else:
         terms = {}
-        findings = attribute(stated, measured)
+        # An index that lies does so whatever formula is asked about.
+        index = (finding for finding in result.findings if finding.cause is Cause.INDEX)
+        findings = (*attribute(stated, measured), *index)
     basis = () if result.measured else (f"no tensors at hand: compared with the {result.family} formula",)
     return replace(
         result,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from verify.breakdown import EMPTY, Breakdown, Key
 from verify.declared.check import DeclaredCheck
+from verify.errors import UnavailableError
 from verify.evidence.base import Evidence
 from verify.explain import Finding
 from verify.formula import Formula
-from verify.roles import Kind, Role
+from verify.roles import Cause, Kind, Role
 from verify.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -154,10 +155,12 @@ class Verification:
 
         Args:
             strict: Only `exact` passes.
-            tolerance: For approximations: also pass when |ratio - 1| is at most this.
+            tolerance: For approximations: also pass when |ratio - 1| is at most this, unless index and files disagree.
         """
         if self.verdict is Verdict.EXACT or (self.verdict is Verdict.EXPLAINED and not strict):
             return True
+        if any(finding.cause is Cause.INDEX and not finding.explained for finding in self.findings):
+            return False
         return self.ratio is not None and tolerance > 0 and abs(self.ratio - 1) <= tolerance
 
     def rows(self, *, layers: bool = False) -> tuple[Row, ...]:
@@ -207,9 +210,16 @@ class Verification:
 
         Columns: layer_type, role, kind, layer, tensors, expected, measured, difference (elements),
         ratio (expected / measured) and share (of all measured parameters).
-        """
-        import pandas as pd
 
+        Raises:
+            UnavailableError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise UnavailableError(
+                "pandas is not installed", expected="it for to_frame()", hint="pip install 'verify-params[report]'"
+            ) from None
         return pd.DataFrame(
             [
                 {
