@@ -256,3 +256,74 @@ def test_the_module_runs_as_a_program(small: Path) -> None:
         check=True,
     )
     assert json.loads(done.stdout)["verdict"] == "exact"
+
+
+def test_a_formula_needs_a_config_and_neither_weights_nor_an_implementation(
+    small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (small / "model.safetensors").unlink()
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for model in (small, small / "config.json"):
+        code, out, err = run(capsys, "formula", str(model), "--format", "json")
+        assert (code, err) == (0, "")
+        assert json.loads(out)["model"] == str(model)
+
+
+def test_a_name_that_cannot_be_is_a_row_of_a_list(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"no--such/na--me\n{small}\n")
+    code, out, err = run(capsys, "sweep", str(listed), "--evidence", "header", "--format", "json")
+    bad, good = json.loads(out)
+    assert (code, bad["verdict"], good["verdict"]) == (2, "unchecked", "exact")
+    assert bad["reason"] in err
+    assert run(capsys, "check", "no--such/na--me", str(small), "--evidence", "header", "-q")[0] == 2
+
+
+def test_without_a_result_an_older_file_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    older = tmp_path / "out.csv"
+    older.write_text("older")
+    for form in ("table", "csv", "markdown"):
+        assert run(capsys, "check", str(tmp_path), "--format", form, "-o", str(older))[0] == 3
+        assert older.read_text() == "older"
+
+
+def test_csv_of_several_models_names_each(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("check", str(small), str(small / "model.safetensors"), "--evidence", "header", "--format", "csv")
+    header, *lines = run(capsys, *arguments)[1].splitlines()
+    assert header.startswith("model,layer_type,role,")
+    assert {line.partition(",")[0] for line in lines} == {str(small), str(small / "model.safetensors")}
+
+
+def test_reports_of_two_models_never_share_a_folder(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, "check", str(small), "a/b@v1", "a/b@v2", "--reports", str(tmp_path / "reports"))
+    assert (code, out) == (2, "")
+    assert "a/b@v1 and a/b@v2" in err
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_record_is_of_its_revision_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("check", LLAMA, "--evidence", "recorded", "-q", "--revision")
+    assert run(capsys, *arguments, "01c7f73d771dfac7d292323805ebc428287df4f9")[0] == 0
+    assert run(capsys, *arguments, "01c7f73")[0] == 0
+    code, _, err = run(capsys, *arguments, "v1")
+    assert code == 3
+    assert "is of revision 01c7f73" in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_one_line_and_2(small: Path) -> None:
+    command = [sys.executable, "-m", "verify", "check", str(small), "--evidence", "header"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "verify: error: cannot write to stdout: No space left on device; name a file with -o\n"
+
+
+def test_a_closed_stdout_is_no_crash(small: Path) -> None:
+    command = f"'{sys.executable}' -m verify check '{small}' --evidence header >&-"
+    done = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S602 - only a shell closes it
+    assert (done.returncode, done.stderr) == (0, "")

@@ -36,6 +36,11 @@ def test_a_size_must_be_a_positive_whole_number(value: object) -> None:
     assert repr(value) in str(caught.value)
 
 
+def test_a_size_beyond_any_file_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"hidden_size has 1329 bits; expected at most 2\^63 - 1"):
+        Config({"hidden_size": 10**400}).integer("hidden_size")
+
+
 def test_a_missing_key_is_named_with_its_section() -> None:
     with pytest.raises(ConfigError, match=r"text_config\.vocab_size is missing"):
         Config({"text_config": {}}).section("text_config").integer("vocab_size")

@@ -100,7 +100,6 @@ def test_gpt_oss_in_bytes() -> None:
     assert [extra.terms for extra in quantisation_extras(values, expected.terms)] == [scales.terms]
 
 
-
 def test_zero_biases_in_a_file_are_explained_where_the_formula_has_none() -> None:
     tensors = checkpoint(lambda out, into: [*gptq(out, into), ("bias", "F16", (out,))])
     expected, _ = formula(config("gptq"))

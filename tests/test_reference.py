@@ -38,3 +38,18 @@ def test_a_path_that_does_not_exist_is_named(model: str) -> None:
 def test_an_empty_model_is_refused() -> None:
     with pytest.raises(UsageError):
         parse("  ")
+
+
+@pytest.mark.parametrize("model", ["~nosuchuser/model", "a" * 300 + "/config.json", "a\0b.json"])
+def test_what_cannot_be_a_path_does_not_exist(model: str) -> None:
+    with pytest.raises(NotFoundError, match="does not exist"):
+        parse(model)
+
+
+def test_an_id_too_long_for_a_path_is_an_id_still() -> None:
+    assert parse("a" * 300).path is None
+
+
+def test_a_sign_without_a_revision_is_refused() -> None:
+    with pytest.raises(UsageError, match="names no revision"):
+        parse("gpt2@")

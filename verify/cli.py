@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    if sys.stdout is None:  # closed by the caller, as `>&-` does
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - open as long as the process is
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return error.exit_code
     except BrokenPipeError:  # the reader of stdout went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_stdout()
         return 0
     except KeyboardInterrupt:
         return 130
@@ -119,7 +121,7 @@ def _command(
     parser.add_argument("--revision", default="", help="branch, tag or commit of a Hub model")
     parser.add_argument("--offline", action="store_true", help="stay off the network")
     parser.add_argument("--token", help="Hub token; default: where `hf auth login` keeps it, or HF_TOKEN")
-    parser.add_argument("--timeout", type=float, default=10.0, metavar="S", help="seconds to wait for a server")
+    parser.add_argument("--timeout", type=_seconds, default=10.0, metavar="S", help="seconds to wait for a server")
     return parser
 
 
@@ -134,18 +136,32 @@ def _add_judging(parser: argparse.ArgumentParser) -> None:
 
 
 def _ratio(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a ratio between 0 and 1")
     return value
 
 
+def _seconds(text: str) -> float:
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
 def _check(options: argparse.Namespace) -> int:
     from verify.render import formats
 
-    results = [_attempt(model, options) for model in options.models]
-    texts = [formats.check(result, options.format, color=_color(options)) for result in results]
-    _emit(formats.together(texts) if options.format == "json" else "\n".join(filter(None, texts)), options)
+    _refuse_shared_folders(options.models, options)
+    results = [_attempt(model, options, alone=len(options.models) == 1) for model in options.models]
+    _emit(formats.checks(results, options.format, color=_color(options)), options)
     return max(_code(result, options) for result in results)
 
 
@@ -154,9 +170,10 @@ def _sweep(options: argparse.Namespace) -> int:
 
     results = []
     models = _listed(options.list)
+    _refuse_shared_folders(models, options)
     for place, model in enumerate(models, start=1):
         _progress(f"{place}/{len(models)} {model}")
-        results.append(_attempt(model, options))
+        results.append(_attempt(model, options, alone=len(models) == 1))
     _progress("")
     if options.reports:
         from verify.render.files import write_index
@@ -182,8 +199,8 @@ def _listed(name: str) -> list[str]:
     return models
 
 
-def _attempt(model: str, options: argparse.Namespace) -> "Verification | Unchecked":
-    """Check one model; what could not be checked is a result with a reason."""
+def _attempt(model: str, options: argparse.Namespace, *, alone: bool) -> "Verification | Unchecked":
+    """Check one model; what could not be checked is a result with a reason, and no reason to drop the others."""
     from verify.pipeline import check
     from verify.verification import Unchecked
 
@@ -195,14 +212,32 @@ def _attempt(model: str, options: argparse.Namespace) -> "Verification | Uncheck
             revision=options.revision,
             access=_access(options),
         )
-    except UsageError:
-        raise
     except VerifyError as error:
+        if alone and isinstance(error, UsageError):
+            raise
         _complain(str(error))
         return Unchecked(model, str(error), error.exit_code)
     if options.reports:
         _write_reports(found, model, options)
     return found
+
+
+def _refuse_shared_folders(models: Sequence[str], options: argparse.Namespace) -> None:
+    """Two models whose reports have one place would leave only the last of them."""
+    from verify.reference import parse
+
+    owners: dict[str, str] = {}
+    for model in dict.fromkeys(models) if options.reports else ():
+        try:
+            folder = parse(model, options.revision).folder_name
+        except VerifyError:  # it will be a row with this reason
+            continue
+        if owners.setdefault(folder, model) != model:
+            raise UsageError(
+                f"the reports of {owners[folder]} and {model} would both be {Path(options.reports) / folder}",
+                expected="models whose folders differ",
+                hint="check them apart, with another --reports",
+            )
 
 
 def _code(result: "Verification | Unchecked", options: argparse.Namespace) -> int:
@@ -250,7 +285,9 @@ def _formula(options: argparse.Namespace) -> int:
         model = f"{options.model} at the sizes of {found.gathered.file.model}"
     else:
         model = options.model
-        found = subject(model, evidence=options.evidence, revision=options.revision, access=_access(options))
+        found = subject(
+            model, evidence=options.evidence, revision=options.revision, access=_access(options), formula_only=True
+        )
     _emit(formats.formula(found, model, options.format, color=_color(options)), options)
     return 0
 
@@ -272,14 +309,27 @@ def _regress(options: argparse.Namespace) -> int:
 
 
 def _emit(text: str, options: argparse.Namespace) -> None:
-    """Put the result where the user wants it."""
+    """Put the result where the user wants it; where there is none, an older file stays as it is."""
+    if not text:
+        return
     if options.output != "-":
         from verify.render.files import write_text
 
         write_text(Path(options.output), text)
     elif not options.quiet:
-        sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(text if text.endswith("\n") else text + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # a full disk
+            _abandon_stdout()
+            raise UsageError(f"cannot write to stdout: {error.strerror}", hint="name a file with -o") from None
+
+
+def _abandon_stdout() -> None:
+    """Keep the interpreter from writing once more when it leaves."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(text: str) -> None:

@@ -12,6 +12,8 @@ from verify.errors import ConfigError
 T = TypeVar("T")
 
 _REQUIRED: Final = object()
+# No axis of a tensor is longer, and ratios of anything longer leave the floats.
+_LARGEST: Final = 2**63 - 1
 
 #: Keys that never change the shape of a parameter, so that leaving them unread is no news.
 NOT_SHAPES: Final = frozenset(
@@ -79,6 +81,12 @@ class Config:
         if value < minimum:
             raise ConfigError(
                 f"{self._path}{name} is {value}", expected=f"at least {minimum}", hint="correct config.json"
+            )
+        if value > _LARGEST:
+            raise ConfigError(
+                f"{self._path}{name} has {value.bit_length()} bits",
+                expected="at most 2^63 - 1",
+                hint="correct config.json",
             )
         return value
 

@@ -38,7 +38,13 @@ class Subject:
 
 
 def subject(
-    model: str, *, family: str = "", evidence: str = "auto", revision: str = "", access: Access | None = None
+    model: str,
+    *,
+    family: str = "",
+    evidence: str = "auto",
+    revision: str = "",
+    access: Access | None = None,
+    formula_only: bool = False,
 ) -> Subject:
     """Collect the evidence for a model and find its formula.
 
@@ -48,11 +54,13 @@ def subject(
         evidence: `auto`, `header`, `recorded` or `meta`.
         revision: A branch, tag or commit of a Hub id.
         access: How the Hub may be reached.
+        formula_only: Whether to look at no more than the config.
 
     Raises:
         VerifyError: There is no such evidence or no such formula, or the config is impossible.
     """
-    gathered = select.gather(parse(model, revision), Choice(evidence), access or Access())
+    collect = select.configured if formula_only else select.gather
+    gathered = collect(parse(model, revision), Choice(evidence), access or Access())
     config = Config(gathered.file.config)
     found = architectures.find(family or config.text("model_type"))
     return Subject(gathered, config, found, architectures.predict(found, config))

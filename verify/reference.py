@@ -1,5 +1,6 @@
 """What the user called MODEL: a Hub id, a folder, a weight file or a config.json."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +43,8 @@ def parse(model: str, revision: str = "") -> Reference:
     """
     if not model.strip():
         raise UsageError("MODEL is empty", expected="owner/name[@revision], a folder, a weight file or a config.json")
-    path = Path(model).expanduser()
-    if path.exists():
+    path = _path(model)
+    if os.path.exists(path):  # noqa: PTH110 - a name that no file can have does not exist; Path.exists raises for some
         if revision:
             raise UsageError(f"{model} is a path and has no revision", hint="drop --revision")
         return Reference(model, path)
@@ -51,9 +52,19 @@ def parse(model: str, revision: str = "") -> Reference:
         raise NotFoundError(
             f"{model} does not exist", expected="a folder, a weight file or a config.json", hint="check the path"
         )
-    name, _, at = model.partition("@")
+    name, sign, at = model.partition("@")
+    if sign and not at:
+        raise UsageError(f"{model} names no revision", expected="one after the @, or no @")
     if at and revision and at != revision:
         raise UsageError(f"MODEL names revision {at} and --revision {revision}", expected="one of them")
     if name.count("/") > 1:
         raise NotFoundError(f"{model} is neither a path nor a Hub id", expected="owner/name[@revision] or a path")
     return Reference(name, None, at or revision)
+
+
+def _path(model: str) -> Path:
+    path = Path(model)
+    try:
+        return path.expanduser()
+    except RuntimeError:  # there is no such user
+        return path

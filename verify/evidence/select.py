@@ -20,6 +20,9 @@ from verify.evidence.base import Evidence, Strength
 from verify.evidence.config_json import read_config
 from verify.reference import Reference
 
+# Digits of a commit that are taken for it, as git abbreviates.
+_SHORTEST = 7
+
 
 class Choice(StrEnum):
     """What `--evidence` takes."""
@@ -87,6 +90,17 @@ def gather(reference: Reference, choice: Choice, access: Access) -> Gathered:
         return Gathered(file, None, (f"implementation not compared: {error}",))
 
 
+def configured(reference: Reference, choice: Choice, access: Access) -> Gathered:
+    """Collect no more than a formula needs: of a path its config.json, be there weights or not.
+
+    Raises:
+        EvidenceError: There is none.
+    """
+    if choice is not Choice.RECORDED and (choice is Choice.META or reference.path is not None):
+        return Gathered(_config(reference, access), None, ())
+    return Gathered(_file(reference, choice, access), None, ())
+
+
 def _file(reference: Reference, choice: Choice, access: Access) -> Evidence:
     """The strongest evidence about the stored file."""
     if reference.path is not None:
@@ -98,7 +112,7 @@ def _file(reference: Reference, choice: Choice, access: Access) -> Evidence:
     from verify.evidence import recorded
 
     if choice is Choice.RECORDED:
-        return recorded.read(reference.name)
+        return _of_revision(recorded.read(reference.name), reference.revision)
     try:
         return _hub(reference, access)
     except (AccessError, NetworkError, NotFoundError, UnavailableError) as error:
@@ -109,6 +123,18 @@ def _file(reference: Reference, choice: Choice, access: Access) -> Evidence:
         except NotFoundError:
             raise error from None
         return replace(record, note=f"{error}; compared with what was recorded of it")
+
+
+def _of_revision(record: Evidence, revision: str) -> Evidence:
+    """The record, where it is of the revision that was asked for."""
+    if revision and not (len(revision) >= _SHORTEST and record.revision.startswith(revision)):
+        held = f"revision {record.revision}" if record.revision else "no known revision"
+        raise NotFoundError(
+            f"the record of {record.model} is of {held}, not of {revision}",
+            expected="the revision of the record",
+            hint="ask for none, or use --evidence header",
+        )
+    return record
 
 
 def _hub(reference: Reference, access: Access) -> Evidence:

@@ -23,6 +23,12 @@ def breakdown(verification: Verification) -> str:
     return write(COLUMNS, (_cells(row) for row in verification.rows()))
 
 
+def breakdowns(verifications: Iterable[Verification]) -> str:
+    """The same of several models, with the model in the first column."""
+    lines = ((found.model, *_cells(row)) for found in verifications for row in found.rows())
+    return write(("model", *COLUMNS), lines)
+
+
 def layers(verification: Verification) -> str:
     """One line per layer index and layer type; the index is empty outside the layers."""
     rows = layer_order(verification.rows(layers=True))

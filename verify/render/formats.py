@@ -35,6 +35,16 @@ def check(result: Verification | Unchecked, form: str, *, color: bool | None = N
     return terminal.render(result, color=color)
 
 
+def checks(results: list[Verification | Unchecked], form: str, *, color: bool | None = None) -> str:
+    """The results of the checks of one call."""
+    if form == "csv" and len(results) > 1:
+        from verify.render import csv
+
+        return csv.breakdowns(found for found in results if isinstance(found, Verification))
+    texts = [check(result, form, color=color) for result in results]
+    return together(texts) if form == "json" else "\n".join(filter(None, texts))
+
+
 def sweep(results: list[Verification | Unchecked], form: str, *, color: bool | None = None) -> str:
     """The results of many checks."""
     if form == "json":
