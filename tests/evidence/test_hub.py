@@ -56,6 +56,12 @@ def test_sharded_model_on_main_comes_in_one_request(hub: Hub, folder: Path) -> N
     assert evidence.note == "headers of 2 shards read in one request"
 
 
+def test_files_beside_the_weights_are_noted(hub: Hub, folder: Path) -> None:
+    (folder / "consolidated.safetensors").write_bytes(b"")
+    hub.add(MODEL, folder)
+    assert remote.read(MODEL).note.endswith("; not read, beside the weights: consolidated.safetensors")
+
+
 def test_ranges_hold_the_same_as_the_folder(ranges: Hub, folder: Path) -> None:
     evidence, expected = remote.read(MODEL), local.read(folder, model=MODEL)
     assert (evidence.tensors, evidence.config) == (expected.tensors, expected.config)

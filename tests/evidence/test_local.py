@@ -92,6 +92,12 @@ def test_weights_of_another_name_can_be_given(folder: Path) -> None:
     assert len(by_name.tensors) == 2
 
 
+def test_files_beside_the_weights_are_noted(folder: Path) -> None:
+    assert read(folder).note == ""
+    (folder / "model-00003-of-00002.safetensors").write_bytes(b"")
+    assert read(folder).note == "not read, beside the weights: model-00003-of-00002.safetensors"
+
+
 def test_single_shard_is_read_alone_and_that_is_noted(folder: Path) -> None:
     evidence = read(folder / "model-00001-of-00002.safetensors")
     assert [tensor.name for tensor in evidence.tensors] == ["a"]

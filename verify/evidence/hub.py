@@ -279,7 +279,7 @@ def _evidence(repository: _Repository, tensors: tuple[Tensor, ...], files: tuple
             if len(listed) == len(sizes)
             else ()
         ),
-        note=note,
+        note="; ".join(filter(None, (note, indexes.aside(repository.sizes, files)))),
     )
 
 

@@ -135,6 +135,24 @@ def ambiguity(names: Collection[str]) -> tuple[Problem, ...]:
     return ()
 
 
+def aside(names: Iterable[str], read: Collection[str]) -> str:
+    """Name the safetensors files that lie beside the weights and are not part of them.
+
+    Such a file may be the same weights in another layout (`consolidated.safetensors`), or a shard that the index
+    forgot; who reads the report should know of it.
+
+    Args:
+        names: The names of all files, with `/` in those that are in folders, which do not count.
+        read: The names of the files that were read.
+
+    Returns:
+        One sentence, or "" where there are none.
+    """
+    others = sorted(name for name in names if name.endswith(".safetensors") and "/" not in name and name not in read)
+    more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    return f"not read, beside the weights: {', '.join(others[:_SHOWN])}{more}" if others else ""
+
+
 def is_plain_name(name: str) -> bool:
     """Tell whether a name stays inside the folder that it is looked up in, on every system.
 

@@ -38,6 +38,7 @@ def read(path: Path, *, model: str, file: str = "") -> Evidence:
     config = read_config(_bytes(folder / CONFIG), where=str(folder / CONFIG))
     names = _names(folder)
     problems: tuple[Problem, ...] = ()
+    chosen = not file
     if not file:
         file = indexes.choose(names, where=str(folder), hint=f"give the weights themselves: {folder}/NAME{_FILE}")
         problems = indexes.ambiguity(names)
@@ -47,10 +48,11 @@ def read(path: Path, *, model: str, file: str = "") -> Evidence:
         tensors, size = _shards(folder, index)
         declared = index.declared
         problems += indexes.check(index, tensors)
+        note = indexes.aside(names, index.shards)
     else:
         tensors, size = _shard(folder, file)
         declared = ()
-        note = _alone(folder, file)
+        note = indexes.aside(names, (file,)) if chosen else _alone(folder, file)
     return Evidence(
         model=model,
         strength=Strength.HEADER,
