@@ -10,7 +10,7 @@ from hub import shapes
 from hub.server import Hub
 
 import verify
-from verify.errors import UnavailableError
+from verify.errors import UnavailableError, UsageError
 from verify.evidence.recorded import known
 from verify.roles import Cause, Kind
 from verify.verification import Verdict, Verification
@@ -159,6 +159,12 @@ def test_an_index_that_lies_fails_whatever_the_formula_and_the_tolerance(tmp_pat
         assert found.verdict is Verdict.UNEXPLAINED
         assert Cause.INDEX in causes(found)
         assert not found.passes(tolerance=0.9)
+
+
+def test_a_model_may_be_a_path_and_a_wrong_kind_of_evidence_is_named(tmp_path: Path) -> None:
+    assert verify.check(small(tmp_path), evidence="header").verdict is Verdict.EXACT
+    with pytest.raises(UsageError, match="evidence is 'headers'; expected one of auto, header, recorded, meta"):
+        verify.check(tmp_path, evidence="headers")
 
 
 def test_an_unread_key_is_reported(tmp_path: Path) -> None:

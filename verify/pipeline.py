@@ -1,5 +1,6 @@
 """One check, from a model's name to its verification; everything here is composed from elsewhere."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ from verify.config import Config
 from verify.declared import headers
 from verify.declared.check import DeclaredCheck
 from verify.diff import diff
+from verify.errors import UsageError
 from verify.evidence import packing, select
 from verify.evidence.base import Evidence, Strength
 from verify.evidence.select import Access, Choice, Gathered
@@ -38,7 +40,7 @@ class Subject:
 
 
 def subject(
-    model: str,
+    model: str | os.PathLike[str],
     *,
     family: str = "",
     evidence: str = "auto",
@@ -59,8 +61,10 @@ def subject(
     Raises:
         VerifyError: There is no such evidence or no such formula, or the config is impossible.
     """
+    if evidence not in set(Choice):
+        raise UsageError(f"evidence is {evidence!r}", expected=f"one of {', '.join(Choice)}")
     collect = select.configured if formula_only else select.gather
-    gathered = collect(parse(model, revision), Choice(evidence), access or Access())
+    gathered = collect(parse(os.fspath(model), revision), Choice(evidence), access or Access())
     config = Config(gathered.file.config)
     found = architectures.find(family or config.text("model_type"))
     return Subject(gathered, config, found, architectures.predict(found, config))
@@ -85,7 +89,12 @@ def example(family: str) -> Subject:
 
 
 def check(
-    model: str, *, formula: str = "", evidence: str = "auto", revision: str = "", access: Access | None = None
+    model: str | os.PathLike[str],
+    *,
+    formula: str = "",
+    evidence: str = "auto",
+    revision: str = "",
+    access: Access | None = None,
 ) -> Verification:
     """Compare a formula with a checkpoint.
 
