@@ -41,7 +41,9 @@ NOT_SHAPES: Final = frozenset(
     bad_words_ids begin_suppress_tokens diversity_penalty early_stopping encoder_no_repeat_ngram_size
     exponential_decay_length_penalty forced_bos_token_id forced_decoder_ids forced_eos_token_id length_penalty
     min_length no_repeat_ngram_size num_beam_groups num_beams num_return_sequences output_scores
-    remove_invalid_values return_dict_in_generate suppress_tokens typical_p
+    remove_invalid_values return_dict_in_generate suppress_tokens typical_p _num_labels output_past
+    _commit_hash _attn_implementation_autoset _flash_attn_2_enabled unsloth_version unsloth_fixed
+    neftune_noise_alpha transformers.js_config phyagi_version eos_token_ids name
     """.split()  # noqa: SIM905 - a list literal would take a line for each name
 )
 
@@ -190,7 +192,8 @@ class Config:
             if key in self._read:
                 if key in self._sections:
                     yield from self._sections[key].unread()
-            elif key not in NOT_SHAPES and value is not None:
+            # `pruned_heads: {}` says nothing.
+            elif key not in NOT_SHAPES and value is not None and value != {}:
                 yield f"{self._path}{key}"
 
     def _first(self, names: tuple[str, ...], default: object) -> tuple[str, object]:

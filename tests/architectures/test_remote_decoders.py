@@ -198,6 +198,10 @@ TABLES: dict[str, tuple[Values, Shapes]] = {
         {**INTERNLM2, "architectures": ["InternLM2ForRewardModel"]},
         {**INTERNLM2_SHAPES, "v_head.weight": (1, 24)},
     ),
+    "internlm2 under the name of the first": (
+        {**INTERNLM2, "model_type": "internlm"},
+        {**INTERNLM2_SHAPES, "output.weight": (97, 24)},
+    ),
     "minicpm": (MINICPM, {**_LLAMA_MLP, **MINICPM_ATTENTION}),
     "minicpm of experts": (
         {**MINICPM, "num_experts": 2, "num_experts_per_tok": 1},

@@ -16,12 +16,15 @@ from small_model import (
 )
 
 from verify.architectures._blocks import buffer, embedding
+from verify.declared import judge as judging
 from verify.declared import names as naming
 from verify.evidence.base import DeclaredKind
-from verify.formula import Extra, Formula
-from verify.names import slot
+from verify.formula import Extra, Formula, Term
+from verify.names import NameTable, buffers, modules, slot
 from verify.roles import Cause, Kind
 from verify.symbols import Size
+
+MASKED = NameTable({**modules({"up": "mlp.up"}), **buffers({"h.{}.bias": "attention.mask"})})
 
 
 class TestElements:
@@ -208,6 +211,32 @@ class TestBytes:
             config={},
         )
         assert check.computed == 4 * 124 + 8 * 6
+
+    @pytest.mark.parametrize(("wide", "said"), [(0, "2 x 30 weights"), (8, "4 x 8 attention.A_log state weights")])
+    def test_weights_of_a_recurrence_may_stay_in_f32(self, wide: int, said: str) -> None:
+        states = (Term(slot("attention.A_log"), (Size.of(4),), LAYERS), Term(slot("attention.dt_bias"), (Size.of(3),)))
+        formula = Formula("recurrent", "", (*states, Term(slot("mlp.up"), (Size.of(19),))))
+        (check,) = judge(number(DeclaredKind.INDEX_BYTES, 2 * 30 + 2 * wide), formula=formula)
+        assert check.explained
+        assert said in check.how
+
+    def test_an_index_may_count_a_bool_as_a_bit_and_a_file_hold_one_mask_for_all_layers(self) -> None:
+        mask = Extra(Cause.STORED_BUFFER, (buffer("attention.mask", Size.of(800_000), layers=LAYERS),), "masks")
+        formula = Formula("masked", "", (Term(slot("mlp.up"), (Size.of(1_000_000),)),), extras=(mask,))
+        stored = naming.stored(formula, MASKED, ("up.weight", "h.0.bias", "h.1.bias"))
+        bits, many = judging.judge(
+            formula,
+            (
+                number(DeclaredKind.INDEX_BYTES, 2_000_000 + 2 * 100_000),
+                number(DeclaredKind.FILE_BYTES, 2_000_000 + 800_000 + 300),
+            ),
+            names_present=stored,
+            config={"torch_dtype": "float16"},
+        )
+        assert "1/8 x 1,600,000 attention.mask buffers" in bits.how
+        assert "attention.mask held once for its 2 layers" in many.how
+        assert bits.explained
+        assert many.explained
 
 
 class TestDtypes:

@@ -32,8 +32,6 @@ PROMISED = frozenset(
 OPEN = {
     # GPTQ packs eight weights into an I32 and stores scales and zero points: no formula for these yet.
     "CesarChaMal/Wizard-Vicuna-30B-Uncensored-GPTQ": {DeclaredKind.FILE_BYTES: 16_940_128_464},
-    # 4 x 6,050,882,784 + 2048^2 + 93,867: as if the masks of all 28 layers were one storage in the pickle.
-    "EleutherAI/gpt-j-6b": {DeclaredKind.FILE_BYTES: 24_207_819_307},
 }
 
 

@@ -40,8 +40,13 @@ def names(feed_forward: Mapping[str, Entry]) -> NameTable:
     return NameTable(
         # The text model by itself, and inside the bare model that also sees.
         backbone={**text, **{f"language_model.{name}": entry for name, entry in text.items()}, **VISION_NAMES},
-        head={**DECODER_HEADS, **predictor_names(layers)},
-        prefixes=("model.",),
+        head={
+            **DECODER_HEADS,
+            **{f"language_model.{name}": entry for name, entry in DECODER_HEADS.items()},
+            **predictor_names(layers),
+        },
+        # MLX puts the whole language model, its head included, beside the vision tower.
+        prefixes=("model.", "language_model.model."),
     )
 
 
@@ -69,9 +74,11 @@ def compose(name: str, source: str, config: Config, feed_forward: FeedForward) -
         *norm("post_attention", hidden, layers),
         *norm("final", hidden),
     )
-    kind = head(config, _GENERATION if whole else "ForCausalLM", (*HEADS, _GENERATION) if whole else HEADS)
-    # A causal language model has the text model alone, even where the config describes both.
-    tower = vision_tower(config.section("vision_config"), hidden) if whole and kind != "ForCausalLM" else ()
+    kind = head(config, _GENERATION if whole else "ForCausalLM", (*HEADS, _GENERATION))
+    # A causal language model has the text model alone, even where the config describes both; a converter that
+    # drops the vision tower drops its section, or leaves the class as it was.
+    sees = kind != "ForCausalLM" and "vision_config" in config
+    tower = vision_tower(config.section("vision_config"), hidden) if whole and sees else ()
     heads, extras = decoder_head(
         config, vocab, hidden, tied_by_default=False, kind="ForCausalLM" if kind == _GENERATION else kind
     )

@@ -105,6 +105,9 @@ def formula(config: Config) -> Formula:
     vocab = size(config, "vocab_size")
     positions = size(config, "max_position_embeddings")
     layers = Layers.every(size(config, "num_hidden_layers"))
+    # Words of the TensorFlow code, about a pooler that nobody built.
+    config.set_aside("directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers")
+    config.set_aside("pooler_size_per_head", "pooler_type")
     head_terms, extras = _heads(config, vocab, hidden)
     position_ids = Extra(
         Cause.STORED_BUFFER,

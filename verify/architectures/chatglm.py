@@ -73,7 +73,8 @@ _HEADS = ("ForConditionalGeneration", "ForSequenceClassification", "Model")
 #: What the configs state and the modelling files make no tensor of.
 _UNUSED = ("seq_length", "max_sequence_length", "apply_query_key_layer_scaling", "attention_softmax_in_fp32",
            "apply_residual_connection_post_layernorm", "bias_dropout_fusion", "fp32_residual_connection",
-           "layernorm_epsilon", "original_rope", "rope_ratio", "gmask_token_id")  # fmt: skip
+           "layernorm_epsilon", "original_rope", "rope_ratio", "rotary_percent", "interleaved_qkv",
+           "gmask_token_id")  # fmt: skip
 
 
 def formula(config: Config) -> Formula:

@@ -65,7 +65,7 @@ def formula(config: Config) -> Formula:
     # The first two choose how to compute, the others belong to an inference engine that is gone.
     config.set_aside("attention_softmax_in_fp32", "scale_attention_softmax_in_fp32", "num_key_value_heads")
     config.set_aside("inference_runner", "runner_max_sequence_length", "validate_runner_input", "max_batch_size")
-    config.set_aside("pre_allocate_kv_cache", "n_ctx")
+    config.set_aside("pre_allocate_kv_cache", "pad_key_length", "n_ctx")
     head_terms, extras = decoder_head(config, vocab, hidden, tied_by_default=True)
     return Formula(
         name="gpt_bigcode",

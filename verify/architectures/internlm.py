@@ -4,6 +4,8 @@ Per layer: `attention.q`, `.k`, `.v : (heads x head) x hidden`, `attention.o : h
 with a bias of its output unless the config says otherwise, `mlp.gate`, `mlp.up : inner x hidden`, `mlp.down
 : hidden x inner`, `norm.input`, `norm.post_attention : hidden`. Outside: `embedding.tokens : vocab x
 hidden`, `norm.final : hidden`, `head.lm_head : vocab x hidden` unless tied.
+
+Where the config names a class of InternLM2, its formula and its names hold.
 """
 
 from verify.architectures._blocks import (
@@ -17,6 +19,8 @@ from verify.architectures._blocks import (
     size,
     whole_heads,
 )
+from verify.architectures._internlm2 import NAMES as INTERNLM2
+from verify.architectures._internlm2 import formula as internlm2
 from verify.architectures._names import LLAMA
 from verify.config import Config
 from verify.formula import Formula, Layers
@@ -30,18 +34,26 @@ SOURCE = (
 ALIASES = ()
 
 NAMES = NameTable(
-    backbone={**modules(LLAMA), **buffers({"layers.{}.self_attn.rotary_emb.inv_freq": "position.inv_freq"})},
-    head=DECODER_HEADS,
-    prefixes=("model.",),
+    backbone={
+        **modules(LLAMA),
+        **buffers({"layers.{}.self_attn.rotary_emb.inv_freq": "position.inv_freq"}),
+        **INTERNLM2.backbone,
+    },
+    head={**DECODER_HEADS, **INTERNLM2.head},
+    prefixes=INTERNLM2.prefixes,
 )
 
 
 def formula(config: Config) -> Formula:
     """The parameters of an InternLM of the first generation.
 
+    The second one kept the `model_type` of the first in its first days, with classes of its own.
+
     Raises:
         ConfigError: A field is missing, impossible, or does not fit the others.
     """
+    if config.architecture.startswith("InternLM2"):
+        return internlm2(config)
     hidden = size(config, "hidden_size")
     vocab = size(config, "vocab_size")
     layers = Layers.every(size(config, "num_hidden_layers"))

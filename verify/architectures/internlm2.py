@@ -7,47 +7,16 @@ its value. Per layer: `attention.qkv : ((heads + 2 kv_heads) x head) x hidden`, 
 vocab x hidden`, `norm.final : hidden`, `head.lm_head : vocab x hidden` unless tied.
 """
 
-from verify.architectures._blocks import (
-    decoder_head,
-    embedding,
-    gated_mlp,
-    kv_heads,
-    linear,
-    norm,
-    size,
-    whole_heads,
-)
+from verify.architectures._internlm2 import NAMES as INTERNLM2
+from verify.architectures._internlm2 import SOURCE as INTERNLM2_SOURCE
+from verify.architectures._internlm2 import formula as internlm2
 from verify.config import Config
-from verify.formula import Formula, Layers
-from verify.names import NameTable, modules
-from verify.symbols import Size
+from verify.formula import Formula
 
-SOURCE = (
-    "Cai et al. 2024, arXiv:2403.17297, section 2.2; modeling_internlm2.py of internlm/internlm2-7b and "
-    "internlm/internlm2_5-7b-chat"
-)
+SOURCE = INTERNLM2_SOURCE
 ALIASES = ()
 
-NAMES = NameTable(
-    backbone=modules(
-        {
-            "tok_embeddings": "embedding.tokens",
-            "layers.{}.attention.wqkv": "attention.qkv",
-            "layers.{}.attention.wo": "attention.o",
-            "layers.{}.feed_forward.w1": "mlp.gate",
-            "layers.{}.feed_forward.w3": "mlp.up",
-            "layers.{}.feed_forward.w2": "mlp.down",
-            "layers.{}.attention_norm": "norm.input",
-            "layers.{}.ffn_norm": "norm.post_attention",
-            "norm": "norm.final",
-        }
-    ),
-    head=modules(
-        {"output": "head.lm_head", "score": "head.score", "qa_outputs": "head.qa_outputs", "v_head": "head.reward"}
-    ),
-    # InternLM2ForQuestionAnswering calls its backbone `transformer`.
-    prefixes=("model.", "transformer."),
-)
+NAMES = INTERNLM2
 
 
 def formula(config: Config) -> Formula:
@@ -56,26 +25,4 @@ def formula(config: Config) -> Formula:
     Raises:
         ConfigError: A field is missing, impossible, or does not fit the others.
     """
-    hidden = size(config, "hidden_size")
-    vocab = size(config, "vocab_size")
-    layers = Layers.every(size(config, "num_hidden_layers"))
-    heads = size(config, "num_attention_heads")
-    head_dim = Size.symbol("head_dim", whole_heads(hidden, heads), "hidden_size // num_attention_heads")
-    groups = kv_heads(config, heads)
-    bias = config.flag("bias", default=True)
-    config.set_aside("max_position_embeddings")
-    # A model of rewards has one number for an output (InternLM2ForRewardModel).
-    reward = config.architecture.endswith("ForRewardModel")
-    head_terms, extras = decoder_head(config, vocab, hidden, tied_by_default=False, kind="Model" if reward else "")
-    terms = (
-        embedding("embedding.tokens", vocab, hidden),
-        *linear("attention.qkv", (heads + 2 * groups) * head_dim, hidden, layers, bias=bias),
-        *linear("attention.o", hidden, heads * head_dim, layers, bias=bias),
-        *gated_mlp(hidden, size(config, "intermediate_size"), layers),
-        *norm("input", hidden, layers),
-        *norm("post_attention", hidden, layers),
-        *norm("final", hidden),
-        *head_terms,
-        *(linear("head.reward", Size.of(1), hidden) if reward else ()),
-    )
-    return Formula(name="internlm2", source=SOURCE, terms=terms, extras=extras)
+    return internlm2(config)

@@ -21,6 +21,7 @@ from verify.architectures._blocks import (
 from verify.architectures._moe import FUSED_EXPERTS, MIXTRAL_EXPERTS, ROUTER, routed, routing
 from verify.architectures._names import ATTENTION, EMBEDDING, NORMS, QK_NORMS
 from verify.config import Config
+from verify.errors import ConfigError
 from verify.formula import Formula, Layers
 from verify.names import NameTable, buffers, modules
 
@@ -62,7 +63,11 @@ def formula(config: Config) -> Formula:
     groups = kv_heads(config, heads, required=True)
     inner = size(config, "intermediate_size", default=1536, definition=_DEFAULT)
     routes = routing(config, "num_local_experts", "num_experts", experts=256, active=8)
-    config.set_aside("max_position_embeddings", "rotary_dim")
+    # The published file and transformers build one layer for all and no layers that predict further tokens.
+    config.set_aside("max_position_embeddings", "rotary_dim", "attn_type_list", "use_qk_norm", "qk_norm_type")
+    config.set_aside("use_routing_bias", "use_mtp", "num_mtp_modules", "mtp_transformer_layers")
+    if config.integer("shared_intermediate_size", default=0, minimum=0):
+        raise ConfigError("shared_intermediate_size is not 0", expected="0", hint="no published model shows the layout")
     head_terms, extras = decoder_head(config, vocab, hidden, tied_by_default=False)
     terms = (
         embedding("embedding.tokens", vocab, hidden),

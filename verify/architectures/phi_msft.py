@@ -66,6 +66,7 @@ def formula(config: Config) -> Formula:
     _refuse_a_tied_head(config)
     # How to compute; both files of code build these blocks and no others.
     config.set_aside("rotary_dim", "n_positions", "flash_attn", "flash_rotary", "fused_dense", "architecture")
+    config.set_aside("embd_layer")
     config.set_aside("img_processor")
     return Formula(
         name="phi_msft",

@@ -61,7 +61,8 @@ NAMES = NameTable(
 _UNUSED = ("max_position_embeddings", "seq_length", "attn_dropout_prob", "emb_dropout_prob", "bf16", "fp16", "fp32",
            "use_dynamic_ntk", "use_logn_attn", "use_flash_attn", "use_cache_quantization", "use_cache_kernel",
            "softmax_in_fp32", "padded_vocab_size", "onnx_safe",
-           "apply_residual_connection_post_layernorm")  # fmt: skip
+           "apply_residual_connection_post_layernorm", "bias_dropout_fusion", "n_positions", "params_dtype",
+           "pos_emb")  # fmt: skip
 
 
 def formula(config: Config) -> Formula:

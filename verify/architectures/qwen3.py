@@ -46,7 +46,8 @@ def formula(config: Config) -> Formula:
     head_dim = size(config, "head_dim", default=128, definition="the default of Qwen3Config")
     bias = config.flag("attention_bias", default=False)
     groups = kv_heads(config, heads, required=True)
-    config.set_aside("max_position_embeddings", "layer_types")
+    # Queries and keys always have their norms; a converter states it.
+    config.set_aside("max_position_embeddings", "layer_types", "use_qk_norm")
     head_terms, extras = decoder_head(config, vocab, hidden, tied_by_default=False)
     terms = (
         embedding("embedding.tokens", vocab, hidden),

@@ -38,4 +38,6 @@ def formula(config: Config) -> Formula:
 
 
 def _feed_forward(config: Config, hidden: Size, layers: Layers) -> tuple[Term, ...]:
+    # Its configs repeat a key of the sparse model, whose every layer would be dense.
+    config.set_aside("mlp_only_layers")
     return gated_mlp(hidden, size(config, "intermediate_size"), layers)

@@ -25,8 +25,12 @@ from verify.formula import Formula, Layers, Term
 from verify.names import NameTable, modules, slot
 from verify.symbols import Size
 
-SOURCE = "Bellagente et al. 2024, arXiv:2402.17834, section 2.3; transformers models/stablelm/modeling_stablelm.py"
-ALIASES = ()
+SOURCE = (
+    "Bellagente et al. 2024, arXiv:2402.17834, section 2.3; transformers models/stablelm/modeling_stablelm.py; "
+    "for stablelm_epoch modeling_stablelm_epoch.py of stabilityai/stablelm-3b-4e1t"
+)
+#: What the repositories called themselves before transformers had the family.
+ALIASES = ("stablelm_epoch",)
 
 NAMES = NameTable(
     backbone=modules(
@@ -60,7 +64,8 @@ def formula(config: Config) -> Formula:
         Term(slot("norm.q"), (head_dim,), layers, copies=heads),
         Term(slot("norm.k"), (head_dim,), layers, copies=groups),
     )
-    config.set_aside("max_position_embeddings")
+    # `num_heads` repeats the number of heads; the others are about rotations.
+    config.set_aside("max_position_embeddings", "num_heads", "rope_pct", "rotary_scaling_factor")
     head_terms, extras = decoder_head(config, vocab, hidden, tied_by_default=False)
     terms = (
         embedding("embedding.tokens", vocab, hidden),

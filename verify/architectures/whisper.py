@@ -61,6 +61,7 @@ def formula(config: Config) -> Formula:
         *("apply_spec_augment", "mask_time_prob", "mask_time_length", "mask_time_min_masks", "mask_feature_prob"),
         *("mask_feature_length", "mask_feature_min_masks", "median_filter_width", "tokenizer_class"),
         *("suppress_tokens", "begin_suppress_tokens", "forced_decoder_ids", "alignment_heads"),
+        *("feature_size", "input_channels", "non_speech_tokens"),
     )
     return Formula(
         name="whisper",

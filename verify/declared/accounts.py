@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import product
 
 from verify.declared.parts import Group, Part, Share, Store
@@ -11,6 +12,8 @@ from verify.evidence.base import DeclaredKind
 
 #: Buffers with an element type of their own; more than these share one, to bound the search.
 MAXIMUM_BUFFERS = 4
+#: Price of buffers that share one storage.
+ONE_STORAGE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,10 @@ class Account:
                 yield f"{group.name} not counted" + (" although stored" if stored else "")
         if self.widths is None:
             return
+        for share in self.shares:
+            layers = _layers(self.presence, share)
+            if layers > 1 and self.widths[share] * layers in {1, 2, 4, 8}:
+                yield f"{share.slot} held once for its {layers} layers"
         width, stated = self.widths[Share(Store.WEIGHTS)], self.types.stated
         if stated is None and not self.types.known:
             yield f"the config states no element type, {width} bytes fit"
@@ -134,19 +141,42 @@ def _assumptions(
     if len(buffers) > MAXIMUM_BUFFERS:
         free = [share for share in shares if share.store is not Store.BUFFER] + buffers[:1]
     for weights in types.weights:
-        for choice in product(*(types.widths(share, weights) for share in free)):
+        for choice in product(*(_options(presence, kind, types, share, weights) for share in free)):
             assumed = {share: width for share, (width, _) in zip(free, choice, strict=True)}
             assumed |= {share: assumed[buffers[0]] for share in buffers if share not in assumed}
             yield assumed, sum(price for _, price in choice)
 
 
+def _options(
+    presence: Presence, kind: DeclaredKind, types: Types, share: Share, weights: int
+) -> tuple[tuple[Width, int], ...]:
+    """The bytes that an element may have, each with its price; of masks that share one storage, their part of it.
+
+    The first GPT-J keeps the masks of all its layers in one storage, which a pickle holds once.
+    """
+    alone = tuple(types.widths(share, weights))
+    layers = _layers(presence, share)
+    if kind is not DeclaredKind.FILE_BYTES or layers == 1:
+        return alone
+    return (*alone, *((Fraction(width) / layers, price + ONE_STORAGE) for width, price in alone))
+
+
+def _layers(presence: Presence, share: Share) -> int:
+    """In how many layers a mask stands; 1 for anything else."""
+    if share.slot != "attention.mask":
+        return 1
+    return max((group.tensors for group in presence.groups if group.shares[0][0] == share), default=1)
+
+
 def merged(shares: Mapping[Share, int], kind: Callable[[Share], object]) -> dict[Share, int]:
-    """Elements by storage type, with the embedding and head among the weights where both are of one kind."""
-    weights, tables = Share(Store.WEIGHTS), Share(Store.TABLES)
-    if weights not in shares or tables not in shares or kind(weights) != kind(tables):
-        return dict(shares)
-    total = {**shares, weights: shares[weights] + shares[tables]}
-    del total[tables]
+    """Elements by storage type, with the other parameters among the weights where they are of one kind."""
+    weights = Share(Store.WEIGHTS)
+    total = dict(shares)
+    for share, elements in shares.items():
+        alike = weights in shares and kind(share) == kind(weights)
+        if share.store in {Store.TABLES, Store.STATES} and alike:
+            total[weights] += elements
+            del total[share]
     return total
 
 

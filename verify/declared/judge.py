@@ -250,7 +250,7 @@ def _assignments(account: Account, values: Mapping[str, int]) -> Iterable[dict[s
 def _may_hold(dtype: str, share: Share) -> bool:
     """Whether a dtype can be that of a storage type; weights are floating-point, quantised weights small."""
     match share.store:
-        case Store.WEIGHTS | Store.TABLES:
+        case Store.WEIGHTS | Store.TABLES | Store.STATES:
             return dtype in {"F64", "F32", "F16", "BF16"}
         case Store.QUANTISED:
             return dtype.startswith(("F8_", "I8", "U8"))

@@ -14,12 +14,17 @@ from verify.breakdown import Key, expect
 from verify.formula import Formula, Term
 from verify.roles import Cause, Kind, Role, Slot
 
+#: Weights of a recurrence, which files of bfloat16 may keep in F32: those of Qwen3.5 do, those of Qwen3.6 do not
+#: (vllm-project/vllm#51836).
+_STATES = frozenset({(Role.ATTENTION, "A_log"), (Role.NORM, "linear")})
+
 
 class Store(StrEnum):
     """What shares one element type in a file."""
 
     WEIGHTS = "weights"
     TABLES = "embedding and head weights"
+    STATES = "state weights"
     QUANTISED = "quantised weights"
     SCALES = "scales"
     BUFFER = "buffers"
@@ -27,11 +32,11 @@ class Store(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Share:
-    """One storage type inside a group; each buffer slot has its own.
+    """One storage type inside a group; each slot of buffers or state weights has its own.
 
     Attributes:
         store: What is stored.
-        slot: The slot of a buffer, "" for the others.
+        slot: The slot of a buffer or a state weight, "" for the others.
     """
 
     store: Store
@@ -137,6 +142,8 @@ def _share(key: Key, quantised: frozenset[Key]) -> Share:
         return Share(Store.SCALES)
     if key in quantised:
         return Share(Store.QUANTISED)
+    if (slot.role, slot.part) in _STATES:
+        return Share(Store.STATES, str(slot))
     return Share(Store.TABLES if slot.role in {Role.EMBEDDING, Role.HEAD} else Store.WEIGHTS)
 
 

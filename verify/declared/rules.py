@@ -160,6 +160,8 @@ def _widths(share: Share, weights: int) -> Sequence[tuple[Width, int]]:
         case Store.TABLES:
             # Training with frozen low-precision layers keeps both matrices in F32, and some files do too.
             return ((weights, 0), *(((4, OTHER_WIDTH + 1),) if weights < 4 else ()))  # noqa: PLR2004 - bytes of F32
+        case Store.STATES:
+            return ((weights, 0), *(((4, 1),) if weights < 4 else ()))  # noqa: PLR2004 - bytes of F32
         case Store.QUANTISED:
             return ((1, 0),)
         case Store.SCALES:
@@ -167,7 +169,9 @@ def _widths(share: Share, weights: int) -> Sequence[tuple[Width, int]]:
             return ((4, 0), (2, 1), (1, 2))
         case _:
             # Rotary frequencies and router biases in F32, position ids in I64, masks in BOOL or U8.
-            others = [width for width in (4, 8, 1, 2) if width != weights]
+            others: list[Width] = [width for width in (4, 8, 1, 2) if width != weights]
+            # `dtype_byte_size` of transformers counted a bool as one bit of a `total_size`.
+            others += [Fraction(1, 8)] if share.slot == "attention.mask" else []
             return ((weights, 0), *((width, 1 + place) for place, width in enumerate(others)))
 
 
