@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from verify.architectures import llama
+from verify.architectures import llama, mixtral
 from verify.breakdown import Breakdown, expect, measure
 from verify.config import Config
 from verify.evidence.base import Problem
@@ -147,3 +147,41 @@ def test_what_a_checkpoint_may_lack_is_explained_when_all_of_it_is_missing() -> 
     assert (found.cause, found.elements, found.explained) == (Cause.TIED_HEAD_DROPPED, -256, True)
     (wrong,) = explain(expect(whole.terms), (lacking,), measured(without | {"lm_head.weight": (1, 8)}))
     assert not wrong.explained
+
+
+def test_weights_of_whole_numbers_are_no_weights() -> None:
+    tensors = [Tensor(name, DTYPES["I64" if "lm_head" in name else "F16"], shape) for name, shape in SHAPES.items()]
+    expected = formula()
+    (found,) = explain(expect(expected.terms), expected.extras, measure(unpack(tensors, ""), llama.NAMES))
+    assert (found.cause, found.slot, found.explained) == (Cause.DTYPE, "lm_head.weight", False)
+
+
+def test_an_empty_checkpoint_proves_nothing_about_its_head() -> None:
+    assert all(finding.cause is Cause.MISSING for finding in findings({}))
+
+
+def test_an_expert_out_of_the_row_is_no_expert() -> None:
+    values = {
+        **TINY,
+        "model_type": "mixtral",
+        "num_key_value_heads": 2,
+        "num_local_experts": 3,
+        "num_experts_per_tok": 1,
+    }
+    expected = mixtral.formula(Config(values))
+    names = {
+        f"model.layers.{layer}.block_sparse_moe.experts.{expert}.{part}.weight": shape
+        for layer in range(2)
+        for expert in range(3)
+        for part, shape in {"w1": (16, 8), "w2": (8, 16), "w3": (16, 8)}.items()
+    }
+    gates = {f"model.layers.{layer}.block_sparse_moe.gate.weight": (3, 8) for layer in range(2)}
+    rest = {name: shape for name, shape in SHAPES.items() if ".mlp." not in name}
+
+    def found(experts: dict[str, tuple[int, ...]]) -> tuple[Finding, ...]:
+        tensors = [Tensor(name, DTYPES["F16"], shape) for name, shape in (rest | gates | experts).items()]
+        return explain(expect(expected.terms), expected.extras, measure(unpack(tensors, ""), mixtral.NAMES))
+
+    assert found(names) == ()
+    renamed = {name.replace("experts.2.w1", "experts.7.w1"): shape for name, shape in names.items()}
+    assert {finding.cause for finding in found(renamed)} == {Cause.UNCLASSIFIED, Cause.SHAPE}

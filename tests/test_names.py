@@ -17,7 +17,7 @@ TABLE = NameTable(
 
 def test_the_first_number_is_the_layer() -> None:
     assert TABLE.find("layers.17.mlp.up_proj.weight") == Place(slot("mlp.up"), 17)
-    assert TABLE.find("layers.3.experts.250.w1.weight") == Place(slot("experts.gate"), 3)
+    assert TABLE.find("layers.3.experts.250.w1.weight") == Place(slot("experts.gate"), 3, copy=250)
 
 
 def test_a_backbone_name_may_carry_the_prefix_and_a_head_name_may_not_gain_one() -> None:

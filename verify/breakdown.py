@@ -8,9 +8,12 @@ from typing import TypeAlias
 
 from verify.evidence.packing import Unpacked
 from verify.formula import Term
-from verify.names import NameTable
+from verify.names import NameTable, Place
 from verify.roles import Fused, Kind, Role, Slot
 from verify.tensor import Tensor
+
+#: Element types of indices, masks and packed values, never of plain weights.
+WHOLE_NUMBERS = frozenset({"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"})
 
 Key: TypeAlias = tuple[Slot, int | None]
 Shape: TypeAlias = tuple[int, ...]
@@ -70,6 +73,7 @@ class Breakdown:
             that nothing can be read from its absence.
         scheme: How the weights are quantised, or "".
         elements: Elements as they are stored, packed ones not unpacked; 0 on the expected side.
+        odd: Tensors that should be weights and have an element type that no unpacked weights have.
     """
 
     cells: Mapping[Key, Cell]
@@ -77,6 +81,7 @@ class Breakdown:
     prefixed: bool = False
     scheme: str = ""
     elements: int = 0
+    odd: tuple[Tensor, ...] = ()
 
     def total(self, kind: Kind = Kind.PARAMETER) -> int:
         """Elements of one kind; unclassified tensors count as parameters until proven otherwise."""
@@ -125,14 +130,11 @@ def measure(unpacked: Unpacked, table: NameTable) -> Breakdown:
     """
     shapes: dict[Key, Counter[Shape]] = {}
     bits: Counter[Key] = Counter()
-    unclassified: list[Tensor] = []
     flat: set[Key] = set()
+    odd: list[Tensor] = []
     prefixed = not table.prefixes
-    for tensor, stored_bits in unpacked.tensors:
-        place = table.find(tensor.name)
-        if place is None:
-            unclassified.append(tensor)
-            continue
+    placed, unclassified = _placed(unpacked, table)
+    for tensor, stored_bits, place in placed:
         prefixed |= place.prefixed
         parts = _parts(place.entry, tensor.shape)
         for slot, shape, times in parts:
@@ -140,6 +142,8 @@ def measure(unpacked: Unpacked, table: NameTable) -> Breakdown:
             bits[slot, place.layer] += stored_bits // len(parts)
             if tensor.name in unpacked.flat:
                 flat.add((slot, place.layer))
+        if not unpacked.scheme and parts[0][0].kind is Kind.PARAMETER and tensor.dtype.name in WHOLE_NUMBERS:
+            odd.append(tensor)
     for tensor, owner, part in unpacked.bookkeeping:
         place = table.find(owner)
         if place is None:
@@ -150,7 +154,25 @@ def measure(unpacked: Unpacked, table: NameTable) -> Breakdown:
         shapes.setdefault(key, Counter())[tensor.shape] += 1
         bits[key] += tensor.bits
     cells = {key: Cell(tuple(sorted(count.items())), bits[key], key in flat) for key, count in shapes.items()}
-    return Breakdown(cells, tuple(unclassified), prefixed, unpacked.scheme, unpacked.elements)
+    return Breakdown(cells, tuple(unclassified), prefixed, unpacked.scheme, unpacked.elements, tuple(odd))
+
+
+def _placed(unpacked: Unpacked, table: NameTable) -> tuple[list[tuple[Tensor, int, Place]], list[Tensor]]:
+    """The logical tensors with their places, and those that have none.
+
+    The experts of a layer are numbered from 0 without a gap: one whose number is as large as their count is no
+    expert that a model would load.
+    """
+    found = [(tensor, stored_bits, table.find(tensor.name)) for tensor, stored_bits in unpacked.tensors]
+    copies = Counter((place.entry, place.layer) for _, _, place in found if place and place.copy is not None)
+    placed: list[tuple[Tensor, int, Place]] = []
+    unclassified: list[Tensor] = []
+    for tensor, stored_bits, place in found:
+        if place is None or (place.copy is not None and place.copy >= copies[place.entry, place.layer]):
+            unclassified.append(tensor)
+        else:
+            placed.append((tensor, stored_bits, place))
+    return placed, unclassified
 
 
 def _parts(entry: Slot | Fused, shape: Shape) -> list[tuple[Slot, Shape, int]]:

@@ -58,11 +58,25 @@ def explain(
             Finding(Cause.UNCLASSIFIED, tensor.elements, tensor.name, explained=False, detail=f"shape {tensor.shape}")
             for tensor in measured.unclassified
         ),
+        *_odd(measured),
         *(
             Finding(Cause.INDEX, 0, problem.subject, explained=not problem.fatal, detail=problem.message)
             for problem in problems
         ),
     )
+
+
+def _odd(measured: Breakdown) -> list[Finding]:
+    """One finding for each element type that no plain weights have."""
+    types: dict[str, list[str]] = {}
+    for tensor in measured.odd:
+        types.setdefault(str(tensor.dtype), []).append(tensor.name)
+    return [
+        Finding(
+            Cause.DTYPE, 0, names[0], explained=False, detail=f"{len(names)} tensors of {dtype}, and no quantisation"
+        )
+        for dtype, names in types.items()
+    ]
 
 
 def _extras(extras: Iterable[Extra], differences: dict[Key, Difference]) -> list[Finding]:
@@ -128,7 +142,7 @@ def _missing_head(
     """A head that the config names and the file lacks, when the names prove a bare backbone was saved."""
     keys = [key for key in expected if key[0].role is Role.HEAD]
     absent = [key for key in keys if key in differences and differences[key].measured == EMPTY]
-    if not keys or len(absent) != len(keys) or measured.prefixed:
+    if not keys or len(absent) != len(keys) or measured.prefixed or not measured.cells:
         return []
     elements = sum(differences.pop(key).elements for key in absent)
     detail = "the names carry no prefix, so the bare model was saved without its head"

@@ -46,11 +46,13 @@ class Place:
         entry: Its slot, or the slots it holds.
         layer: The index of its layer, or None outside the layers.
         prefixed: Whether its name carries a prefix, as under a head.
+        copy: Which of several in the layer, such as the index of an expert, or None where there is one.
     """
 
     entry: Entry
     layer: int | None
     prefixed: bool = False
+    copy: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,8 @@ class NameTable:
             for key in self._without_prefix(template):
                 entry = self.head.get(key) or self.backbone.get(key)
                 if entry is not None:
-                    layer = int(parts[numbers[0]]) if numbers and "{}" in key else None
-                    return Place(entry, layer, prefixed=key != template)
+                    layer, copy, *_ = *(int(parts[number]) for number in numbers[: key.count("{}")]), None, None
+                    return Place(entry, layer, prefixed=key != template, copy=copy)
         return None
 
     def _without_prefix(self, template: str) -> Iterator[str]:

@@ -21,6 +21,9 @@ from verify.reference import parse
 from verify.roles import Cause
 from verify.verification import Comparison, Verdict, Verification
 
+#: Causes that speak of a checkpoint and not of a formula.
+_OF_THE_CHECKPOINT = frozenset({Cause.INDEX, Cause.UNCLASSIFIED, Cause.DTYPE})
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -181,9 +184,9 @@ def _against_statement(result: Verification, text: str, config: Config) -> Verif
         findings = explain(terms, (*stated.formula.extras, *result.exact.extras), measured, result.evidence.problems)
     else:
         terms = {}
-        # An index that lies does so whatever formula is asked about.
-        index = (finding for finding in result.findings if finding.cause is Cause.INDEX)
-        findings = (*attribute(stated, measured), *index)
+        # What is wrong with the checkpoint itself is wrong whatever formula is asked about.
+        itself = (finding for finding in result.findings if finding.cause in _OF_THE_CHECKPOINT)
+        findings = (*attribute(stated, measured), *itself)
     basis = () if result.measured else (f"no tensors at hand: compared with the {result.family} formula",)
     return replace(
         result,

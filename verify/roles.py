@@ -48,6 +48,7 @@ class Cause(StrEnum):
     MISSING = "missing from the checkpoint"
     EXTRA = "not in the formula"
     SHAPE = "another shape or size"
+    DTYPE = "a type that no weights have"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -115,7 +115,7 @@ def _file(reference: Reference, choice: Choice, access: Access) -> Evidence:
         return _of_revision(recorded.read(reference.name), reference.revision)
     try:
         return _hub(reference, access)
-    except (AccessError, NetworkError, NotFoundError, UnavailableError) as error:
+    except (AccessError, NetworkError, NotFoundError, UnavailableError, UsageError) as error:
         if choice is Choice.HEADER or reference.revision:
             raise
         try:
