@@ -145,12 +145,12 @@ def measure(unpacked: Unpacked, table: NameTable) -> Breakdown:
         if not unpacked.scheme and parts[0][0].kind is Kind.PARAMETER and tensor.dtype.name in WHOLE_NUMBERS:
             odd.append(tensor)
     for tensor, owner, part in unpacked.bookkeeping:
-        place = table.find(owner)
-        if place is None:
+        home = table.find(owner)
+        if home is None:
             unclassified.append(tensor)
             continue
-        first = place.entry.slots[0] if isinstance(place.entry, Fused) else place.entry
-        key = (Slot(first.role, f"{first.part}.{part}", Kind.BOOKKEEPING, first.stack), place.layer)
+        first = home.entry.slots[0] if isinstance(home.entry, Fused) else home.entry
+        key = (Slot(first.role, f"{first.part}.{part}", Kind.BOOKKEEPING, first.stack), home.layer)
         shapes.setdefault(key, Counter())[tensor.shape] += 1
         bits[key] += tensor.bits
     cells = {key: Cell(tuple(sorted(count.items())), bits[key], key in flat) for key, count in shapes.items()}
