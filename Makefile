@@ -73,6 +73,7 @@ SHOWCASE := meta-llama/Llama-2-7b-hf meta-llama/Llama-2-13b-hf meta-llama/Llama-
 reports: $(STAMP)-run ## Regenerate reports/ from all recorded models
 	$(BIN)/verify sweep records --evidence recorded --reports reports -q || test $$? -eq 1 # open cases stay open
 	$(BIN)/verify check $(SHOWCASE) --evidence recorded --reports reports -q
+	$(BIN)/verify claims --reports reports -q
 
 regress: $(STAMP)-run ## Say which models moved since BASE= (default HEAD); exits 1 when one did
 	@new=$$(mktemp -d) && $(BIN)/verify sweep records --evidence recorded --reports $$new -q; \

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from verify import cli_memory
 from verify.errors import UsageError, VerifyError
 
 if TYPE_CHECKING:
@@ -74,6 +75,17 @@ def _parser() -> argparse.ArgumentParser:
     breakdown.add_argument("--layers", action="store_true", help="one row for each layer index")
     formula = _command(commands, "formula", _formula, "print the formula of a model or family", ("table", "json"))
     formula.add_argument("model", metavar="MODEL|FAMILY", help=f"{_MODEL}; or a family")
+    memory = _command(
+        commands, "memory", _memory, "bytes and operations of a run", ("table", "json", "csv", "markdown")
+    )
+    memory.add_argument("model", metavar="MODEL", help=_MODEL)
+    cli_memory.add_memory(memory)
+    cli_memory.add_size(_bare(commands, "size", _size, "say what a file of a size may hold", ("table", "json", "csv")))
+    claims = _bare(
+        commands, "claims", _claims, "judge published counts and memory formulas", ("table", "json", "csv", "markdown")
+    )
+    claims.add_argument("ids", nargs="*", metavar="ID", help="A.9a, A.9, or A for all of a source; default: all")
+    claims.add_argument("--reports", metavar="DIR", help="write claims.md and claims.csv into DIR")
     _bare(commands, "families", _families, "list the families there are formulas for", ("table", "json"))
     sweep = _command(commands, "sweep", _sweep, "check a list of models", ("table", "json", "csv", "markdown"))
     sweep.add_argument("list", metavar="FILE|-|records", help="one MODEL a line; `records` for all recorded models")
@@ -296,6 +308,34 @@ def _families(options: argparse.Namespace) -> int:
     from verify.render import formats
 
     _emit(formats.families(options.format, color=_color(options)), options)
+    return 0
+
+
+def _memory(options: argparse.Namespace) -> int:
+    return _finish(cli_memory.run_memory(options, _access(options), color=_color(options)), options)
+
+
+def _size(options: argparse.Namespace) -> int:
+    return _finish(cli_memory.run_size(options, color=_color(options)), options)
+
+
+def _finish(outcome: cli_memory.Outcome, options: argparse.Namespace) -> int:
+    for line in outcome.said:
+        _say(line)
+    _emit(outcome.text, options)
+    return outcome.exit_code
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from verify import claims
+    from verify.render.claims import render
+
+    rows = claims.judged(options.ids)
+    if options.reports:
+        from verify.render.files import write_claims
+
+        write_claims(rows, Path(options.reports))
+    _emit(render(rows, options.format, color=_color(options)), options)
     return 0
 
 

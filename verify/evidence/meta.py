@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from logging import CRITICAL
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,41 @@ _DTYPE_NAMES = {
 }  # fmt: skip
 
 _LONGEST_REASON = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """The class of transformers that a config names, before anything of it is built.
+
+    Attributes:
+        transformers: The version of transformers.
+        model_class: The class.
+        settings: The config object that the class takes.
+    """
+
+    transformers: str
+    model_class: Any
+    settings: Any
+
+
+@contextmanager
+def implementation(config: Mapping[str, object]) -> Iterator[Implementation]:
+    """Find the class that a config names; transformers stays silent until the block is left.
+
+    Args:
+        config: The parsed config.json; keys that would run or fetch code, or say how weights are stored, are ignored.
+
+    Raises:
+        UnavailableError: torch, transformers or accelerate is not installed.
+        UnknownArchitectureError: transformers has no such `model_type` or class.
+        ConfigError: The config class rejects the config.
+    """
+    _require()
+    plain = _without(config, _NOT_SHAPES)
+    transformers = _import()
+    with _silence(transformers):
+        settings = _settings(transformers, plain)
+        yield Implementation(transformers.__version__, _model_class(transformers, plain, settings), settings)
 
 
 def available() -> bool:

@@ -1,12 +1,16 @@
 """Reports on disk: whole or not at all."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from verify.errors import UsageError
 from verify.render import csv, index, json, markdown
 from verify.verification import Unchecked, Verification
+
+if TYPE_CHECKING:
+    from verify.claims import Row
 
 
 def write_reports(verification: Verification, folder: Path, *, layers: bool = True) -> tuple[Path, ...]:
@@ -48,6 +52,22 @@ def write_index(results: Iterable[Verification | Unchecked], folder: Path) -> tu
     """
     found = list(results)
     texts = {folder / "index.md": index.index_markdown(found), folder / "index.csv": index.index_csv(found)}
+    return _write_all(folder, texts)
+
+
+def write_claims(rows: "Sequence[Row]", folder: Path) -> tuple[Path, ...]:
+    """Write claims.md and claims.csv, one row for each published claim.
+
+    Args:
+        rows: The judged claims.
+        folder: Where; made when it is not there.
+
+    Raises:
+        UsageError: The folder cannot be made or written to.
+    """
+    from verify.render import claims
+
+    texts = {folder / "claims.md": claims.claims_markdown(rows), folder / "claims.csv": claims.claims_csv(rows)}
     return _write_all(folder, texts)
 
 

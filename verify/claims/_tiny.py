@@ -1,0 +1,139 @@
+"""What only running code can settle, on the smallest real models: transformers classes with random weights.
+
+Every function builds a module on the CPU from a written config and a fixed seed, so the answers do not depend on the
+machine. Without torch and transformers each raises `UnavailableError`, which makes the claim `not checkable`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from importlib.util import find_spec
+from logging import CRITICAL
+from typing import TYPE_CHECKING, Any
+
+from verify.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import torch
+
+#: The smallest shape that every class here accepts.
+SHAPE: Mapping[str, int] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 64}
+
+
+def build(name: str, **values: object) -> Any:
+    """A model class of transformers with random weights in evaluation mode.
+
+    Args:
+        name: Its class, such as `LlamaForCausalLM`.
+        values: The keys of its config.
+
+    Raises:
+        UnavailableError: torch or transformers is not installed.
+    """
+    for package in ("torch", "transformers"):
+        if not find_spec(package):
+            raise UnavailableError(f"{package} is not installed")
+    import torch
+    import transformers
+
+    model_class = getattr(transformers, name)
+    with _quiet(transformers.utils.logging), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        settings = model_class.config_class(**values)
+        return model_class._from_config(settings, attn_implementation="eager").eval()  # noqa: SLF001 (what AutoModel calls)
+
+
+@contextmanager
+def _quiet(logging: Any) -> Iterator[None]:
+    """No advice of transformers about configs this small."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def llama(**values: object) -> Any:
+    """A tiny `LlamaForCausalLM`.
+
+    Raises:
+        UnavailableError: torch or transformers is not installed.
+    """
+    return build("LlamaForCausalLM", **{**SHAPE, "intermediate_size": 48, **values})
+
+
+def elements(module: Any, part: str = "") -> int:
+    """Parameters whose name contains `part`, each once."""
+    return sum(tensor.numel() for name, tensor in module.named_parameters() if part in name)
+
+
+def activated() -> str:
+    """The projection of a Llama's MLP that goes through SiLU.
+
+    The output is linear in the one that does not: twice its weight gives twice the output.
+
+    Raises:
+        UnavailableError: torch or transformers is not installed.
+    """
+    mlp = llama().model.layers[0].mlp
+    return next(name for name in ("gate_proj", "up_proj") if not _is_linear_in(mlp, getattr(mlp, name)))
+
+
+def _is_linear_in(mlp: Any, projection: Any) -> bool:
+    import torch
+
+    tokens = torch.ones(1, SHAPE["hidden_size"])
+    with torch.no_grad():
+        before = mlp(tokens)
+        projection.weight.mul_(2)
+        after = mlp(tokens)
+        projection.weight.div_(2)
+    return bool(torch.allclose(after, 2 * before))
+
+
+def sight(model: Any, length: int = 6) -> str:
+    """What a position of a stack of layers sees: `causal`, or `bidirectional` where later tokens change earlier ones.
+
+    Args:
+        model: A transformers model that takes `input_ids` and gives `last_hidden_state`.
+        length: Tokens of the probe.
+    """
+    import torch
+
+    tokens = torch.arange(1, length + 1)[None]
+    changed = tokens.clone()
+    changed[0, -1] += 1
+    with torch.no_grad():
+        before, after = (model(input_ids=each).last_hidden_state for each in (tokens, changed))
+    return "causal" if torch.equal(before[:, :-1], after[:, :-1]) else "bidirectional"
+
+
+def stacks() -> str:
+    """What the two stacks of a tiny T5 see.
+
+    Raises:
+        UnavailableError: torch or transformers is not installed.
+    """
+    model = build("T5Model", d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, vocab_size=64)
+    import torch
+
+    tokens = torch.arange(1, 7)[None]
+    changed = tokens.clone()
+    changed[0, -1] += 1
+
+    def decoded(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            found: torch.Tensor = model(input_ids=source, decoder_input_ids=target).last_hidden_state
+        return found
+
+    first = decoded(tokens, tokens)
+    later = torch.equal(first[:, :-1], decoded(tokens, changed)[:, :-1])
+    crossed = not torch.equal(first, decoded(changed, tokens))
+    decoder = "causal" if later else "bidirectional"
+    return f"{sight(model.encoder)} encoder, {decoder} decoder{' that sees the encoder' if crossed else ''}"

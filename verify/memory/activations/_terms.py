@@ -1,0 +1,125 @@
+"""What is kept for the backward pass, as data: tensors with named axes and bytes of an element.
+
+Legend of the axes: `B` is the batch, `S` the sequence, the others are symbols of the config. A tensor counts once, by
+the bytes of its storage: where an operator keeps a view, the term has the axes of what it is a view of.
+"""
+
+from dataclasses import dataclass, replace
+from math import prod
+
+from verify.formula import ONE
+from verify.memory.base import Setting
+from verify.memory.states import compute_width, width
+from verify.symbols import Size
+
+#: Bytes of an element that has this type whatever the precision of a run.
+FLOAT32, INT64, INT32 = 4, 8, 4
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTerm:
+    """One kind of tensor that the backward pass needs.
+
+    Attributes:
+        name: What it is: the module, and its part in it.
+        axes: Its axes; none for a single number.
+        element_bytes: Bytes of one element.
+        layers: How many layers keep it; 1 outside the layers.
+        copies: How many each of them keeps.
+        note: Why it is kept, or kept so, where its name does not say it.
+    """
+
+    name: str
+    axes: tuple[Size, ...]
+    element_bytes: int
+    layers: Size = ONE
+    copies: Size = ONE
+    note: str = ""
+
+    @property
+    def each(self) -> Size:
+        """Bytes in one layer."""
+        return prod(self.axes, start=self.copies * self.element_bytes)
+
+    @property
+    def size(self) -> Size:
+        """Bytes in the whole model."""
+        return self.each * self.layers
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Everything that one training step of a model keeps between its forward and its backward pass.
+
+    Attributes:
+        terms: The tensors.
+        source: The lines of computation that they were written from.
+    """
+
+    terms: tuple[SavedTerm, ...]
+    source: str
+
+    def total(self) -> Size:
+        """Bytes, as one expanded polynomial."""
+        return sum((term.size for term in self.terms), Size.of(0))
+
+    def text(self, *, letters: bool = False) -> str:
+        """Bytes in closed form, one bracket for each number of layers."""
+        groups: dict[Size, Size] = {}
+        for term in self.terms:
+            groups[term.layers] = groups.get(term.layers, Size.of(0)) + term.each
+        return " + ".join(
+            size.text(letters=letters)
+            if layers == ONE
+            else f"{layers.factor(letters=letters)}*({size.text(letters=letters)})"
+            for layers, size in groups.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A setting as the formulas need it.
+
+    Attributes:
+        batch: Sequences at once, `B`.
+        sequence: Tokens of each, `S`.
+        weight: Bytes of an element of the weights, and of the residual stream, which starts as one of them.
+        compute: Bytes of an element of what a matrix product gives; less than `weight` under autocast.
+        fused: Whether attention is `torch.nn.functional.scaled_dot_product_attention`.
+        full: Whether every layer is computed again in the backward pass.
+    """
+
+    batch: Size
+    sequence: Size
+    weight: int
+    compute: int
+    fused: bool
+    full: bool
+
+    @classmethod
+    def of(cls, setting: Setting) -> "Run":
+        """The run that a setting describes."""
+        return cls(
+            batch=setting.b,
+            sequence=setting.s,
+            weight=width(setting),
+            compute=compute_width(setting),
+            fused=setting.attention == "sdpa",
+            full=setting.checkpointing == "full",
+        )
+
+    @property
+    def mixed(self) -> bool:
+        """Whether autocast turns what a matrix product is given, weights too, into copies of a smaller type."""
+        return self.weight != self.compute
+
+    def per_token(
+        self, name: str, *axes: Size, element_bytes: int, copies: Size | int = ONE, note: str = ""
+    ) -> SavedTerm:
+        """A tensor with some axes for each token."""
+        return SavedTerm(name, (self.batch, self.sequence, *axes), element_bytes, copies=Size.of(copies), note=note)
+
+
+def in_layers(count: Size, terms: tuple[SavedTerm, ...]) -> tuple[SavedTerm, ...]:
+    """The terms of one layer, kept by so many layers; nothing where there are none."""
+    return tuple(replace(term, layers=count) for term in terms) if count.value else ()

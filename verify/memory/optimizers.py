@@ -1,0 +1,67 @@
+"""The optimizers of a measurement, each the class that people train with.
+
+AdamW and SGD without momentum are those of `torch.optim`. Adafactor is `transformers.optimization.Adafactor`, made as
+`Trainer` makes it for `optim="adafactor"` (`trainer_optimizer.py`): the one of `torch.optim` looks at values, which
+fake tensors do not have. It keeps its state in float32 whatever the parameters are, and the norm of each of them.
+AdamW with states of 8 bits is that of bitsandbytes.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from verify.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+
+def maker(name: str) -> Callable[[list[Any]], torch.optim.Optimizer]:
+    """What makes an optimizer over parameters, with its state allocated as a first step leaves it.
+
+    Its packages are imported here, because some make tensors of their own then.
+
+    Args:
+        name: `adamw`, `sgd`, `adafactor` or `adamw8bit`.
+
+    Raises:
+        UnavailableError: The optimizer needs bitsandbytes.
+    """
+    make = _class(name)
+
+    def started(trained: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        import torch
+
+        made = make(trained)
+        for parameter in trained:
+            parameter.grad = torch.zeros_like(parameter)
+        made.step()
+        made.zero_grad(set_to_none=True)
+        return made
+
+    return started
+
+
+def _class(name: str) -> Callable[[list[Any]], torch.optim.Optimizer]:
+    import torch
+
+    match name:
+        case "adamw":
+            return torch.optim.AdamW
+        case "sgd":
+            return torch.optim.SGD
+        case "adafactor":
+            from transformers.optimization import Adafactor
+
+            return lambda trained: Adafactor(  # type: ignore[no-untyped-call]
+                trained, lr=1e-3, scale_parameter=False, relative_step=False
+            )
+    if not find_spec("bitsandbytes"):
+        raise UnavailableError("bitsandbytes not installed", hint="pip install bitsandbytes, or give another optimizer")
+    from bitsandbytes.optim import AdamW8bit  # type: ignore[import-not-found]
+
+    made: Callable[[list[Any]], torch.optim.Optimizer] = AdamW8bit
+    return made
