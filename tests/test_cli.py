@@ -314,7 +314,6 @@ def test_a_record_is_of_its_revision_and_no_other(capsys: pytest.CaptureFixture[
     assert "is of revision 01c7f73" in err
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_is_one_line_and_2(small: Path) -> None:
     command = [sys.executable, "-m", "verify", "check", str(small), "--evidence", "header"]
     with Path("/dev/full").open("w") as full:
