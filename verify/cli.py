@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - open as long as the process is
     # Modules that load make objects that stay: looking through them every 700 costs a tenth of a header check.
     gc.set_threshold(100_000)
-    options = _parser().parse_args(arguments)
+    options = _parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
     try:
         return int(options.run(options))
     except VerifyError as error:
@@ -60,7 +60,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"verify: error: {message}; see `{self.prog} --help`\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="verify",
         description="Tells whether an analytic parameter formula of a transformer is true of a real checkpoint.",
@@ -82,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
         commands, "memory", _memory, "bytes and operations of a run", ("table", "json", "csv", "markdown")
     )
     memory.add_argument("model", metavar="MODEL", help=_MODEL)
-    cli_memory.add_memory(memory)
+    if "memory" in arguments:  # its choices come from modules that no other command needs
+        cli_memory.add_memory(memory)
     cli_memory.add_size(_bare(commands, "size", _size, "say what a file of a size may hold", ("table", "json", "csv")))
     claims = _bare(
         commands, "claims", _claims, "judge published counts and memory formulas", ("table", "json", "csv", "markdown")
