@@ -1,12 +1,12 @@
 """Elements by slot and layer: what a formula predicts and what a checkpoint holds, in one form."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TypeAlias
 
-from verify.evidence.packing import Unpacked
+from verify.evidence.packing import Lot, Unpacked
 from verify.formula import Term
 from verify.names import NameTable, Place
 from verify.roles import Fused, Kind, Role, Slot
@@ -14,6 +14,9 @@ from verify.tensor import Tensor
 
 #: Element types of indices, masks and packed values, never of plain weights.
 WHOLE_NUMBERS = frozenset({"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"})
+
+# Indices that a name may have: of a layer, and of one of several in it.
+_LAYER_AND_COPY = 2
 
 Key: TypeAlias = tuple[Slot, int | None]
 Shape: TypeAlias = tuple[int, ...]
@@ -124,7 +127,7 @@ def expect(terms: Iterable[Term]) -> dict[Key, Cell]:
 def measure(unpacked: Unpacked, table: NameTable) -> Breakdown:
     """Sort stored tensors into slots and layers by their names.
 
-    Tensors of one slot, layer, shape and size are looked at once: DeepSeek-V3 has 91,991 of them, in 1,500 groups.
+    Tensors that are alike are looked at once: DeepSeek-V3 has 91,991 of them, with 60 names.
 
     Args:
         unpacked: The checkpoint's logical tensors and its bookkeeping tensors.
@@ -132,16 +135,13 @@ def measure(unpacked: Unpacked, table: NameTable) -> Breakdown:
     """
     shapes: defaultdict[Key, Counter[Shape]] = defaultdict(Counter)
     bits: Counter[Key] = Counter()
-    groups, homes, unclassified = _placed(unpacked, table)
+    groups, unclassified = _placed(unpacked.lots, table)
     for group in groups:
         for (shape, stored_bits), count in group.sizes.items():
-            parts = _parts(group.entry, shape)
+            parts = _parts(group, shape)
             for slot, part, times in parts:
                 shapes[slot, group.layer][part] += times * count
                 bits[slot, group.layer] += stored_bits // len(parts) * count
-    for key, tensors in _bookkeeping(unpacked, homes, unclassified):
-        shapes[key].update(tensor.shape for tensor in tensors)
-        bits[key] += sum(tensor.bits for tensor in tensors)
     flat = {(slot, group.layer) for group in groups if group.flat for slot in _slots(group.entry)}
     cells = {key: Cell(tuple(sorted(count.items())), bits[key], key in flat) for key, count in shapes.items()}
     prefixed = not table.prefixes or any(group.prefixed for group in groups)
@@ -151,54 +151,77 @@ def measure(unpacked: Unpacked, table: NameTable) -> Breakdown:
 
 @dataclass(slots=True)
 class _Group:
-    """Logical tensors of one entry of the table, in one layer.
+    """Tensors of one entry of the table, in one layer.
 
     Attributes:
         entry: Their slot, or the slots that each of them holds.
         layer: The index of their layer.
+        part: What they are beside the weights of that entry; "" where they are these weights.
         prefixed: Whether a name carries a prefix.
         sizes: How many there are of each shape and stored size in bits.
-        copies: Each with its number in the layer, where there are several.
+        copies: Those of which a layer has several: (their numbers in it, their lot, their positions in the lot).
         whole: Those that should be weights and hold whole numbers.
         flat: Whether only the number of elements is known of one.
     """
 
     entry: Slot | Fused
     layer: int | None
+    part: str = ""
     prefixed: bool = False
     sizes: Counter[tuple[Shape, int]] = field(default_factory=Counter)
-    copies: list[tuple[int, Tensor, int]] = field(default_factory=list)
+    copies: list[tuple[list[int], Lot, Sequence[int]]] = field(default_factory=list)
     whole: list[Tensor] = field(default_factory=list)
     flat: bool = False
 
 
-def _placed(unpacked: Unpacked, table: NameTable) -> tuple[list[_Group], dict[str, Place], list[Tensor]]:
-    """The logical tensors by entry and layer, the place of each name, and the tensors that have none."""
+def _placed(lots: Iterable[Lot], table: NameTable) -> tuple[list[_Group], list[Tensor]]:
+    """The tensors by entry, layer and part, and those that have no place."""
     # By the identity of the entry, which is the table's own object: hashing a slot takes longer than all the rest.
-    groups: dict[tuple[int, int | None], _Group] = {}
-    homes: dict[str, Place] = {}
+    groups: dict[tuple[int, int | None, str], _Group] = {}
     unclassified: list[Tensor] = []
-    for tensor, stored_bits in unpacked.tensors:
-        place = table.find(tensor.name)
-        if place is None:
-            unclassified.append(tensor)
-            continue
-        homes[tensor.name] = place
-        entry, layer, prefixed, copy = place
-        key = (id(entry), layer)
-        group = groups.get(key)
-        if group is None:
-            group = groups[key] = _Group(entry, layer)
-        group.prefixed |= prefixed
-        group.sizes[tensor.shape, stored_bits] += 1
-        if copy is not None:
-            group.copies.append((copy, tensor, stored_bits))
-        if tensor.dtype.name in WHOLE_NUMBERS and _slots(entry)[0].kind is Kind.PARAMETER:
-            group.whole.append(tensor)
-        group.flat |= tensor.name in unpacked.flat
+    for lot in lots:
+        for place, copies, chosen in _places(lot, table):
+            if place is None:
+                unclassified += map(lot.tensor, chosen)
+                continue
+            key = (id(place.entry), place.layer, lot.part)
+            group = groups.get(key)
+            if group is None:
+                group = groups[key] = _Group(place.entry, place.layer, lot.part)
+            group.sizes[lot.shape, lot.bits] += len(chosen)
+            if not lot.part:
+                _add(group, lot, place.prefixed, copies, chosen)
     for group in groups.values():
         unclassified += _beyond(group)
-    return list(groups.values()), homes, unclassified
+    return list(groups.values()), unclassified
+
+
+def _add(group: _Group, lot: Lot, prefixed: bool, copies: list[int], chosen: Sequence[int]) -> None:  # noqa: FBT001
+    group.prefixed |= prefixed
+    group.flat |= lot.flat
+    if copies:
+        group.copies.append((copies, lot, chosen))
+    if lot.dtype.name in WHOLE_NUMBERS and _slots(group.entry)[0].kind is Kind.PARAMETER:
+        group.whole += map(lot.tensor, chosen)
+
+
+def _places(lot: Lot, table: NameTable) -> Iterator[tuple[Place | None, list[int], Sequence[int]]]:
+    """Where the tensors of a lot belong, layer by layer: (place, their numbers in the layer, positions in the lot)."""
+    found, columns = table.entry(lot.name), lot.stored.columns
+    if found is None or found.open != len(columns) or found.open > _LAYER_AND_COPY:
+        for position in lot.places:
+            place = table.find(lot.owner(position))
+            yield place, [] if place is None or place.copy is None else [place.copy], [position]
+        return
+    if not columns:
+        yield Place(found.entry, None, found.prefixed), [], lot.places
+        return
+    layers: defaultdict[str, list[int]] = defaultdict(list)
+    for position, layer in enumerate(columns[0]):
+        layers[layer].append(position)
+    for layer, chosen in layers.items():
+        copies = list(map(int, map(columns[1].__getitem__, chosen))) if columns[1:] else []
+        yield Place(found.entry, int(layer), found.prefixed), copies, chosen
 
 
 def _beyond(group: _Group) -> Iterator[Tensor]:
@@ -207,43 +230,29 @@ def _beyond(group: _Group) -> Iterator[Tensor]:
     They are numbered from 0 without a gap: one whose number is as large as their count is no expert that a model would
     load.
     """
-    count = len(group.copies)
-    for copy, tensor, stored_bits in group.copies:
-        if copy >= count:
-            group.sizes[tensor.shape, stored_bits] -= 1
-            yield tensor
+    count = sum(len(copies) for copies, _, _ in group.copies)
+    for copies, lot, chosen in group.copies:
+        for copy, position in zip(copies, chosen, strict=True) if max(copies) >= count else ():
+            if copy >= count:
+                group.sizes[lot.shape, lot.bits] -= 1
+                yield lot.tensor(position)
     group.sizes = +group.sizes
-
-
-def _bookkeeping(
-    unpacked: Unpacked, homes: Mapping[str, Place], unclassified: list[Tensor]
-) -> list[tuple[Key, list[Tensor]]]:
-    """The bookkeeping tensors by slot and layer; those whose weight has no place are added to `unclassified`."""
-    groups: dict[tuple[int, int | None, str], tuple[Key, list[Tensor]]] = {}
-    for tensor, owner, part in unpacked.bookkeeping:
-        home = homes.get(owner)
-        if home is None:
-            unclassified.append(tensor)
-            continue
-        found = groups.get((id(home.entry), home.layer, part))
-        if found is None:
-            first = _slots(home.entry)[0]
-            slot = Slot(first.role, f"{first.part}.{part}", Kind.BOOKKEEPING, first.stack)
-            found = groups[id(home.entry), home.layer, part] = ((slot, home.layer), [])
-        found[1].append(tensor)
-    return list(groups.values())
 
 
 def _slots(entry: Slot | Fused) -> tuple[Slot, ...]:
     return entry.slots if isinstance(entry, Fused) else (entry,)
 
 
-def _parts(entry: Slot | Fused, shape: Shape) -> list[tuple[Slot, Shape, int]]:
-    """Take a fused tensor apart into (slot, shape, times).
+def _parts(group: _Group, shape: Shape) -> list[tuple[Slot, Shape, int]]:
+    """Take a fused tensor apart into (slot, shape, times); what is beside it belongs to its first slot.
 
     A tensor that cannot be taken apart, because it has too few axes or does not divide evenly, stays
     whole in its first slot, where its shape will not be the one expected.
     """
+    entry = group.entry
+    if group.part:
+        first = _slots(entry)[0]
+        return [(Slot(first.role, f"{first.part}.{group.part}", Kind.BOOKKEEPING, first.stack), shape, 1)]
     if isinstance(entry, Slot):
         return [(entry, shape, 1)]
     times, rest = (shape[0], shape[1:]) if entry.stacked and shape else (1, shape)

@@ -8,15 +8,12 @@ unclassified, and shown.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from verify.roles import Fused, Kind, Role, Slot
+from verify.templates import OPEN, is_index
 
 Entry: TypeAlias = Slot | Fused
-
-# A longer number is no index; Python refuses to read one of 4,301 digits.
-_DIGITS = 9
 
 
 def slot(text: str, *, kind: Kind = Kind.PARAMETER, stack: str = "") -> Slot:
@@ -55,6 +52,20 @@ class Place(NamedTuple):
     copy: int | None = None
 
 
+class Found(NamedTuple):
+    """What a template stands for.
+
+    Attributes:
+        entry: The slot of the tensors, or the slots they hold.
+        open: How many of their indices are open: of layers first, then of experts.
+        prefixed: Whether it carries a prefix.
+    """
+
+    entry: Entry
+    open: int
+    prefixed: bool
+
+
 @dataclass(frozen=True, slots=True)
 class NameTable:
     """The tensor names of one family.
@@ -70,7 +81,7 @@ class NameTable:
     head: Mapping[str, Entry] = field(default_factory=dict)
     prefixes: tuple[str, ...] = ()
     layouts: tuple[Mapping[str, Entry], ...] = ()
-    _known: dict[str, tuple[Entry, int, bool]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _known: dict[str, Found] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def variants(self) -> tuple["NameTable", ...]:
         """The table itself, then one for each other layout."""
@@ -79,19 +90,20 @@ class NameTable:
 
     def find(self, name: str) -> Place | None:
         """The place of a tensor, or None when the name is in no table."""
+        if OPEN in name:
+            return None
         parts = name.split(".")
-        numbers = [place for place, part in enumerate(parts) if _is_index(part)]
+        numbers = [place for place, part in enumerate(parts) if is_index(part)]
         for template in _templates(parts, numbers):
-            found = self._entry(template)
+            found = self.entry(template)
             if found:
-                entry, count, prefixed = found
-                layer = int(parts[numbers[0]]) if count else None
-                copy = int(parts[numbers[1]]) if count > 1 else None
-                return Place(entry, layer, prefixed, copy)
+                layer = int(parts[numbers[0]]) if found.open else None
+                copy = int(parts[numbers[1]]) if found.open > 1 else None
+                return Place(found.entry, layer, found.prefixed, copy)
         return None
 
-    def _entry(self, template: str) -> tuple[Entry, int, bool] | None:
-        """What a template stands for, how many of its numbers are open, and whether it has a prefix."""
+    def entry(self, template: str) -> Found | None:
+        """What a name with `{}` for some of its indices stands for, or None when it is in no table."""
         known = self._known
         if template not in known:
             keys = (key for key in self._without_prefix(template) if key in self.head or key in self.backbone)
@@ -100,7 +112,7 @@ class NameTable:
             if key is None:
                 return None
             entry = self.head.get(key) or self.backbone[key]
-            known[template] = (entry, key.count("{}"), key != template)
+            known[template] = Found(entry, key.count(OPEN), key != template)
         return known[template]
 
     def _without_prefix(self, template: str) -> Iterator[str]:
@@ -110,20 +122,14 @@ class NameTable:
                 yield template[len(prefix) :]
 
 
-@lru_cache(maxsize=4096)
-def _is_index(part: str) -> bool:
-    """Whether a part of a name is an index as a module list writes it: `7`, but not `07`, which no loader looks for."""
-    return part.isdecimal() and part.isascii() and len(part) <= _DIGITS and (part == "0" or part[0] != "0")
-
-
 def _templates(parts: list[str], numbers: list[int]) -> Iterator[str]:
     """The name with all its numbers open, then only the first, then none."""
     open_ = parts.copy()
     for number in numbers:
-        open_[number] = "{}"
+        open_[number] = OPEN
     yield ".".join(open_)
     if len(numbers) > 1:
         first = numbers[0]
-        yield ".".join([*parts[:first], "{}", *parts[first + 1 :]])
+        yield ".".join([*parts[:first], OPEN, *parts[first + 1 :]])
     if numbers:
         yield ".".join(parts)

@@ -9,7 +9,7 @@ from verify.breakdown import Breakdown, expect, measure
 from verify.config import Config
 from verify.declared.check import DeclaredCheck
 from verify.evidence.base import Declared, DeclaredKind, Evidence, Strength
-from verify.evidence.packing import Unpacked
+from verify.evidence.packing import unpack
 from verify.explain import Finding
 from verify.formula import Formula
 from verify.roles import Cause, Role
@@ -80,7 +80,7 @@ def llama_tensors(values: dict[str, object], dtype: str = "F16") -> Iterator[Ten
 def measured(values: dict[str, object], *extra: Tensor) -> Breakdown:
     """What a checkpoint holds, with extra tensors."""
     tensors = [*llama_tensors(values), *extra]
-    return measure(Unpacked(tuple((tensor, tensor.bits) for tensor in tensors)), llama.NAMES)
+    return measure(unpack(tensors, ""), llama.NAMES)
 
 
 def inv_freq(values: dict[str, object]) -> list[Tensor]:

@@ -6,6 +6,7 @@ Opens no file and touches no network.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter, eq
 
 import msgspec
 
@@ -41,6 +42,7 @@ class _Metadata(msgspec.Struct, gc=False, frozen=True):
     total_parameters: msgspec.Raw = msgspec.Raw(b"0")
 
 
+_name, _file = attrgetter("name"), attrgetter("file")
 _document = msgspec.json.Decoder(_Document)
 _metadata = msgspec.json.Decoder(_Metadata)
 _weight_map = msgspec.json.Decoder(dict[str, str])
@@ -126,7 +128,8 @@ def check(index: Index, tensors: Iterable[Tensor]) -> tuple[Problem, ...]:
 
 
 def _contradictions(index: Index, tensors: tuple[Tensor, ...]) -> list[Problem]:
-    if len(tensors) == len(index.weight_map) and {tensor.name: tensor.file for tensor in tensors} == index.weight_map:
+    planned = map(index.weight_map.get, map(_name, tensors))
+    if len(tensors) == len(index.weight_map) and all(map(eq, planned, map(_file, tensors))):
         return []
     stored: dict[str, list[str]] = {}
     for tensor in tensors:
@@ -199,7 +202,7 @@ def _tensors(weight_map: msgspec.Raw, where: str) -> dict[str, str]:
                 raise FormatError(
                     f"{where}: weight_map names {repeated!r} twice", expected="every tensor once", hint=_AGAIN
                 )
-            found.update((name, shards.setdefault(shard, shard)) for name, shard in part.items())
+            found.update(zip(part, map(shards.setdefault, part.values(), part.values()), strict=True))
             if len(found) > _MOST:
                 raise FormatError(
                     f"{where}: weight_map names more than {_MOST} tensors", expected="fewer, as in all real ones"

@@ -19,6 +19,7 @@ import msgspec
 
 from verify.errors import FormatError
 from verify.evidence.json_members import nesting, pairs, pieces, repeated_key
+from verify.evidence.safetensors_plain import Sizes, read_plain
 from verify.tensor import DTYPES, Dtype, Tensor
 
 #: Longest header that the reference parser accepts, in bytes (`MAX_HEADER_SIZE`).
@@ -41,9 +42,6 @@ _LONGEST_ENTRY = 64 * 1024
 # Bytes of a tensor beside its name and shape, and of its place when sorted; of a shape or dtype of its own, and of an
 # axis; of a key or value of the metadata.
 _TENSOR, _PLACE, _OWN, _AXIS, _TEXT = 176, 72, 200, 40, 120
-
-# New dtypes that are named, and letters of a name.
-_SAID, _LETTERS = 4, 80
 
 _DAMAGED = "download or save the file again"
 _HOSTILE = "no real file has that: do not load this one with other tools either"
@@ -129,31 +127,6 @@ def parse(
     return tuple(found.tensors), found.metadata
 
 
-def new_dtypes(tensors: Iterable[Tensor]) -> str:
-    """Name the dtypes that are not known yet; what is said of them rests on the offsets alone.
-
-    Args:
-        tensors: The tensors of a checkpoint.
-
-    Returns:
-        One sentence, or "" where there are none.
-    """
-    found: dict[Dtype, list[str]] = {}
-    for tensor in tensors:
-        if tensor.dtype.name not in DTYPES:
-            found.setdefault(tensor.dtype, []).append(tensor.name)
-    said = [
-        f"{len(names)} tensors of {_short(dtype.name)} ({dtype.bits} bits by the offsets), such as {_short(names[0])}"
-        for dtype, names in itertools.islice(found.items(), _SAID)
-    ]
-    more = f" and {len(found) - _SAID} others" if len(found) > _SAID else ""
-    return f"dtypes that safetensors 0.8 does not have: {'; '.join(said)}{more}" if found else ""
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LETTERS else f"{name[:_LETTERS]}..."
-
-
 class _Found:
     """What a header holds, collected piece by piece."""
 
@@ -164,22 +137,22 @@ class _Found:
         self._file = file
         self._begins, self._ends = array("Q"), array("Q")
         self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # most are those of other layers too
-        self._several = False
+        self._sizes = Sizes()
+        self._described = self._several = False
         self._memory = 0
 
     def read(self, header: Iterable[bytes]) -> int:
         """Take the whole header; its length in bytes."""
-        length = described = 0
+        length = 0
         full = True
         for place, piece in _pieces(header, self.where):
-            members = _decode(piece, place, self.where)
-            full = full and bool(members)
+            _check_text(piece, place, self.where)
+            members = None if self._take_plain(piece) else _decode(piece, self.where)
+            full = full and (members is None or bool(members))
             if place and not full:
                 raise FormatError(f"{self.where}: header: a comma too many", expected="a JSON object", hint=_DAMAGED)
-            described += _METADATA in members
-            if described > 1:
-                _refuse_repeated(_METADATA, self.where)
-            self._take(piece, members)
+            if members is not None:
+                self._take(piece, members)
             self._several = place > 0
             length = place + len(piece)
         return length
@@ -192,13 +165,14 @@ class _Found:
                 _refuse_repeated(name, self.where)
             del names
         begins, ends = self._begins, self._ends
-        if not all(map(operator.eq, begins[1:], ends)):  # the order in the JSON is free
+        if begins[1:] != ends[:-1]:  # the order in the JSON is free
             places = range(len(self.tensors))
             self._charge(_PLACE * len(places))
             order = sorted(sorted(places, key=ends.__getitem__), key=begins.__getitem__)
             self.tensors = [self.tensors[place] for place in order]
             begins, ends = (array("Q", map(column.__getitem__, order)) for column in (begins, ends))
-        for place, (begin, before) in enumerate(zip(begins, itertools.chain((0,), ends), strict=False)):
+        befores = array("Q", (0, *ends[:-1]))
+        for place, (begin, before) in enumerate(zip(begins, befores, strict=False)) if begins != befores else ():
             if begin != before:
                 raise FormatError(
                     f"{self.where}: header[{self.tensors[place].name!r}].data_offsets: [{begin}, {ends[place]}]",
@@ -207,10 +181,31 @@ class _Found:
                 )
         return ends[-1] if ends else 0
 
+    def _take_plain(self, piece: bytes) -> bool:
+        """Take a piece that has nothing unusual; whether it was one."""
+        plain = read_plain(piece, file=self._file, sizes=self._sizes)
+        if plain is None:
+            return False
+        if plain.metadata is not None:
+            self._count_metadata()
+            self.metadata = plain.metadata
+            self._charge(_width(piece) * len(piece) + _TEXT * 2 * len(plain.metadata))
+        self._charge(_TENSOR * len(plain.tensors) + _width(piece) * sum(len(tensor.name) for tensor in plain.tensors))
+        self.tensors += plain.tensors
+        self._begins.extend(plain.begins)
+        self._ends.extend(plain.ends)
+        return True
+
+    def _count_metadata(self) -> None:
+        if self._described:
+            _refuse_repeated(_METADATA, self.where)
+        self._described = True
+
     def _take(self, piece: bytes, members: dict[str, msgspec.Raw]) -> None:
         metadata = members.pop(_METADATA, None)
         quotes = 0
         if metadata is not None:
+            self._count_metadata()
             self._describe(bytes(metadata))
             quotes = 2 + 4 * len(self.metadata)
         self._charge(_TENSOR * len(members) + _width(piece) * sum(map(len, members)))
@@ -309,20 +304,24 @@ def _pieces(header: Iterable[bytes], where: str) -> Iterator[tuple[int, bytes]]:
         raise FormatError(f"{where}: header: {error}", expected="less", hint=_HOSTILE) from None
 
 
-def _decode(piece: bytes, place: int, where: str) -> dict[str, msgspec.Raw]:
+def _check_text(piece: bytes, place: int, where: str) -> None:
     if not piece.startswith(b"{"):
         raise FormatError(
             f"{where}: the header begins with {piece[:1]!r}", expected="'{'", hint="this is no safetensors file"
         )
     try:
         str(piece, "utf-8")  # msgspec does not look into the strings that it skips
-        return _members.decode(piece)
     except UnicodeDecodeError as error:
         raise FormatError(
             f"{where}: byte {place + error.start} of the header is no UTF-8",
             expected="a JSON object in UTF-8",
             hint=_DAMAGED,
         ) from None
+
+
+def _decode(piece: bytes, where: str) -> dict[str, msgspec.Raw]:
+    try:
+        return _members.decode(piece)
     except (msgspec.DecodeError, RecursionError) as error:
         raise FormatError(f"{where}: header: {error}", expected="a JSON object", hint=_DAMAGED) from None
 

@@ -9,6 +9,7 @@ transformers/utils/__init__.py, `_add_variant` in transformers/modeling_utils.py
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
+from itertools import islice
 from typing import Protocol, cast
 
 from verify.errors import NotFoundError, UsageError
@@ -16,7 +17,7 @@ from verify.evidence.base import Problem
 from verify.evidence.config_json import read_config
 from verify.evidence.files import Files, Weights, whole
 from verify.evidence.index import is_plain_name
-from verify.evidence.safetensors import new_dtypes
+from verify.tensor import DTYPES, Dtype, Tensor
 
 #: The config of a model.
 CONFIG = "config.json"
@@ -42,6 +43,9 @@ _TRAINER = ("training_args.", "optimizer.", "scheduler.", "scaler.", "rng_state"
 # A config.json is read whole; the longest of real ones are below 1 MB.
 CONFIG_LIMIT = 8 * 1024 * 1024
 _SHOWN = 4
+
+# New dtypes that are named, and letters of a name.
+_NAMED, _LETTERS = 4, 80
 
 # What holds weights in formats that are not read, to say what is there instead.
 _UNREAD = (".ckpt", ".h5", ".msgpack", ".onnx", ".npz", ".pdparams", ".mlmodel", ".tflite")
@@ -126,7 +130,7 @@ def beside(found: Weights, sizes: Collection[str], file: str) -> Weights:
         sizes: Every file of the checkpoint.
         file: The path of the weights.
     """
-    new = new_dtypes(found.tensors) if suffix(file) == ".safetensors" else ""
+    new = _new_dtypes(found.tensors) if suffix(file) == ".safetensors" else ""
     notes = (found.note, new, alone(sizes, file), aside(sizes, found.files, file))
     return replace(
         found, problems=(*ambiguity(sizes, file), *found.problems), note="; ".join(note for note in notes if note)
@@ -209,6 +213,24 @@ def aside(sizes: Iterable[str], read: Collection[str], file: str) -> str:
         if name.endswith(ending) and name not in read and _split(name)[0] == folder and _may_be_weights(name)
     )
     return f"not read, beside the weights: {_list(others)}" if others else ""
+
+
+def _new_dtypes(tensors: Iterable[Tensor]) -> str:
+    """Name the dtypes that are not known yet, where there are any; what is said of them rests on the offsets alone."""
+    found: dict[Dtype, list[str]] = {}
+    for tensor in tensors:
+        if tensor.dtype.name not in DTYPES:
+            found.setdefault(tensor.dtype, []).append(tensor.name)
+    said = [
+        f"{len(names)} tensors of {_short(dtype.name)} ({dtype.bits} bits by the offsets), such as {_short(names[0])}"
+        for dtype, names in islice(found.items(), _NAMED)
+    ]
+    more = f" and {len(found) - _NAMED} others" if len(found) > _NAMED else ""
+    return f"dtypes that safetensors 0.8 does not have: {'; '.join(said)}{more}" if found else ""
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LETTERS else f"{name[:_LETTERS]}..."
 
 
 def _given(sizes: Mapping[str, int | None], where: str, file: str) -> str:

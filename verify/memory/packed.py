@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from verify import architectures
 from verify.breakdown import measure
 from verify.evidence import meta
-from verify.evidence.packing import Unpacked
+from verify.evidence.packing import unpack
 from verify.memory import stage
 from verify.memory.base import Mode, Setting
 from verify.roles import Role
@@ -161,7 +161,7 @@ def _parts(tensors: Iterable[Tensor], table: NameTable, converted: frozenset[str
     for tensor in tensors:
         per = _PER_BYTE if tensor.name in converted else 1
         seen = 0  # of a tensor that holds several roles, the byte that two of them share goes to the first
-        roles = measure(Unpacked(((tensor, tensor.bits),)), table).by_role() or {Role.OTHER: tensor.elements}
+        roles = measure(unpack([tensor], ""), table).by_role() or {Role.OTHER: tensor.elements}
         for role, elements in roles.items():
             there[role] += elements
             shown[role] += -(-(seen + elements) // per) + (-seen // per)

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
 from verify.errors import FormatError
 from verify.evidence.packing._read import KEY
-from verify.evidence.packing._unpacked import Unpacked
+from verify.evidence.packing._unpacked import Lot, Unpacked
+from verify.templates import gather as gather_alike
 from verify.tensor import Tensor
 
 if TYPE_CHECKING:
     from verify.evidence.packing._weight import Layout
 
-__all__ = ["Scheme", "Unpacked", "methods", "owners", "scheme", "unpack"]
+__all__ = ["Lot", "Scheme", "Unpacked", "methods", "owners", "scheme", "unpack"]
 
 #: How a checkpoint is quantised, or "" where it is not.
 Scheme: TypeAlias = "Layout | Literal['']"
@@ -63,12 +64,13 @@ def unpack(tensors: Iterable[Tensor], method: Scheme) -> Unpacked:
     Raises:
         FormatError: The tensors of a weight contradict each other or the config.
     """
+    stored = gather_alike(tensors)
+    elements = sum(len(alike.tensors) * alike.tensors[0].elements for alike in stored)
     if method:
         from verify.evidence.packing._weight import gather  # most checkpoints are not packed
 
-        return gather(tensors, method)
-    plain = tuple((tensor, tensor.bits) for tensor in tensors)
-    return Unpacked(plain, elements=sum(tensor.elements for tensor, _ in plain))
+        return gather(stored, method, elements)
+    return Unpacked(tuple(map(Lot.plain, stored)), elements=elements)
 
 
 def owners(names: Collection[str], method: Scheme) -> dict[str, tuple[str, str]]:

@@ -6,12 +6,14 @@ may fit, and the first that does gives its logical shape. A weight that nothing 
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
 from verify.errors import FormatError
-from verify.evidence.packing._unpacked import Unpacked
+from verify.evidence.packing._unpacked import Lot, Unpacked
+from verify.templates import OPEN, Alike
 from verify.tensor import Dtype, Tensor
 
 Shape: TypeAlias = tuple[int, ...]
@@ -133,34 +135,78 @@ class Layout:
         return None
 
 
-def gather(stored: Iterable[Tensor], layout: Layout) -> Unpacked:
-    """Tell weights, what belongs to them, and everything else apart, in the order of the file.
+def gather(stored: tuple[Alike, ...], layout: Layout, elements: int) -> Unpacked:
+    """Tell weights, what belongs to them, and everything else apart.
 
     Parts whose weight is missing stay as they are: what they would unpack cannot be counted, and they are
     shown as tensors that no table knows.
 
+    Args:
+        stored: All tensors.
+        layout: How they are stored.
+        elements: How many elements they have.
+
     Raises:
         FormatError: The tensors of a weight contradict each other or the config.
     """
-    tensors = tuple(stored)
+    together = _together(stored, layout)
+    if together:
+        with suppress(FormatError):  # what is wrong is said of a tensor, not of a template
+            return Unpacked(tuple(_lots(together, layout)), layout.name, elements)
+    single = (Alike(tensor.name, (), (tensor,)) for alike in stored for tensor in alike.tensors)
+    return Unpacked(tuple(_lots(tuple(single), layout)), layout.name, elements)
+
+
+def _lots(stored: tuple[Alike, ...], layout: Layout) -> Iterator[Lot]:
+    """What tensors are, by the name, type and shape that those which are alike have in common."""
+    tensors = tuple(alike.tensors[0]._replace(name=alike.template) for alike in stored)
     owners = find_owners([tensor.name for tensor in tensors], layout)
     found = _fits(tensors, owners, layout)
-    logical: list[tuple[Tensor, int]] = []
-    bookkeeping: list[tuple[Tensor, str, str]] = []
-    for tensor in tensors:
+    for alike, tensor in zip(stored, tensors, strict=True):
         owner, part = owners.get(tensor.name) or (tensor.name, "")
         solved = found.get(owner)
         if solved is None:
             _refuse_alone(tensor, layout)
-            logical.append((tensor, tensor.bits))
+            yield Lot.plain(alike)
         elif part in layout.values:
             fit, dtype = solved
-            logical.append((Tensor(owner, dtype, fit.shape, tensor.file), tensor.bits))
+            yield Lot(alike, owner, dtype, fit.shape, tensor.bits, flat=fit.flat)
         else:
-            bookkeeping.append((tensor, owner, part))
-    flat = frozenset(name for name, (fit, _) in found.items() if fit.flat)
-    elements = sum(tensor.elements for tensor in tensors)
-    return Unpacked(tuple(logical), tuple(bookkeeping), layout.name, flat, elements)
+            yield Lot(alike, owner, tensor.dtype, tensor.shape, tensor.bits, part)
+
+
+def _together(stored: tuple[Alike, ...], layout: Layout) -> tuple[Alike, ...]:
+    """The tensors in such a way that those which are alike can be looked at once; none where they cannot.
+
+    They can where a part is there for each of the weights of its template, or for none.
+    """
+    if layout.alike is not _last or any(OPEN in alike.template and not alike.columns for alike in stored):
+        return ()
+    by_template: dict[str, list[Alike]] = {}
+    for alike in stored:
+        by_template.setdefault(alike.template, []).append(alike)
+    linked = _linked(by_template, layout)
+    apart = {template for template, several in by_template.items() if len(several) > 1}
+    apart |= {name for group in linked if len({by_template[name][0].columns for name in group}) > 1 for name in group}
+    while more := {name for group in linked if group & apart for name in group} - apart:
+        apart |= more
+    return tuple(
+        each
+        for alike in stored
+        for each in (
+            (Alike(tensor.name, (), (tensor,)) for tensor in alike.tensors) if alike.template in apart else (alike,)
+        )
+    )
+
+
+def _linked(templates: Collection[str], layout: Layout) -> list[set[str]]:
+    """The templates that may be parts of one weight, in groups."""
+    groups: dict[str, set[str]] = {}
+    for template in templates:
+        part, start = layout.place(template) or (None, "")
+        for owner in (start + end for end in part.weights) if part else (template,):
+            groups.setdefault(owner, set()).add(template)
+    return list(groups.values())
 
 
 def _fits(
