@@ -288,3 +288,12 @@ def test_a_base_model_for_what_is_no_adapter_is_refused(tmp_path: Path) -> None:
     saved = save(tmp_path, "Llama", lora())
     with pytest.raises(UsageError, match="which is no adapter"):
         verify.check(saved.base / "config.json", base="owner/name")
+
+
+def test_weights_of_an_adapter_without_its_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved = save(tmp_path, "Llama", lora())
+    (saved.folder / "adapter_config.json").unlink()
+    assert main(["check", str(saved.folder)]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "adapter_config.json: no such file" in err

@@ -13,15 +13,17 @@ from verify.config import Config
 from verify.declared import headers
 from verify.declared.check import DeclaredCheck
 from verify.diff import diff
-from verify.errors import UsageError
+from verify.errors import UsageError, VerifyError
 from verify.evidence import packing, select
 from verify.evidence.base import Evidence, Strength
+from verify.evidence.packing import Unpacked
 from verify.evidence.select import Access, Choice, Gathered
 from verify.explain import Finding, explain
 from verify.formula import Formula
 from verify.lint import Lint
 from verify.reference import Reference, parse
 from verify.roles import Cause
+from verify.triangulate import Sides, Triangulation, rows
 from verify.verification import Comparison, Verdict, Verification
 
 #: Causes that speak of a checkpoint and not of a formula.
@@ -171,8 +173,9 @@ def _against_family(found: Subject) -> Verification:
     expected, extras = Breakdown(expect(found.formula.terms)), found.formula.extras
     # A header without tensors is a checkpoint without tensors, and no reason to look at something else.
     has_shapes = bool(file.tensors) or file.strength is Strength.HEADER
-    stored = _measure(file, found.family, expected) if has_shapes else None
-    code = _measure(built, found.family, expected) if built else None
+    unpacked = _unpacked(file) if has_shapes else None
+    stored = _measure(unpacked, found.family, expected) if unpacked else None
+    code = _measure(_unpacked(built), found.family, expected) if built else None
     measured = stored or code
     basis = file if stored else built
     differences = explain(expected.cells, extras, measured, file.problems) if measured else ()
@@ -181,6 +184,8 @@ def _against_family(found: Subject) -> Verification:
         findings = headers.findings(checks)
     else:
         checks, findings = _against_numbers(found)
+    three = rows(expected, code, stored) if code and stored else ()
+    sides, unknown = _triangulate(found, unpacked, three) if unpacked and three else (None, "")
     return Verification(
         evidence=file,
         architecture=found.config.architecture,
@@ -194,12 +199,25 @@ def _against_family(found: Subject) -> Verification:
         measured_strength=str(basis.strength) if basis else "",
         findings=(*differences, *findings),
         declared=checks,
-        comparisons=_comparisons(found.formula, stored, code),
+        comparisons=_comparisons(found.formula, stored, code, sides),
         unread=found.config.unread(),
         verdict=_verdict((*differences, *findings)),
         formula_source=found.formula.source,
-        notes=tuple(filter(None, (file.note, *found.gathered.notes))),
+        notes=tuple(filter(None, (file.note, *found.gathered.notes, unknown))),
+        triangulation=sides,
     )
+
+
+def _triangulate(found: Subject, unpacked: Unpacked, sides: tuple[Sides, ...]) -> tuple[Triangulation | None, str]:
+    """What the implementation would make of the stored tensors; or None, and why that is not known."""
+    from verify.derive import on_disk, on_disk_steps
+
+    shapes = {lot.owner(place): lot.shape for lot in unpacked.lots if not lot.part for place in lot.places}
+    try:
+        loaded = on_disk.implementation(found.gathered.module, shapes, unpacked.flat)
+    except VerifyError as error:
+        return None, f"what the implementation makes of the stored tensors: {error}"
+    return Triangulation(found.formula.name, loaded.where, sides, on_disk_steps.lines(loaded, shapes)), ""
 
 
 def _against_numbers(found: Subject) -> tuple[tuple[DeclaredCheck, ...], tuple[Finding, ...]]:
@@ -247,19 +265,27 @@ def _against_statement(result: Verification, text: str, config: Config) -> Verif
     )
 
 
-def _measure(evidence: Evidence, family: Family, expected: Breakdown) -> Breakdown:
+def _unpacked(evidence: Evidence) -> Unpacked:
+    """The tensors of a checkpoint or an implementation; what the latter builds is never packed."""
+    return packing.unpack(evidence.tensors, packing.scheme(evidence.config) if evidence.source != "meta" else "")
+
+
+def _measure(unpacked: Unpacked, family: Family, expected: Breakdown) -> Breakdown:
     """The checkpoint's tensors by slot, in the layout of the family that fits best."""
-    method = packing.scheme(evidence.config) if evidence.source != "meta" else ""
-    unpacked = packing.unpack(evidence.tensors, method)
     found = [measure(unpacked, table) for table in family.NAMES.variants()]
     return min(found, key=lambda side: len(diff(expected.cells, side.cells))) if len(found) > 1 else found[0]
 
 
-def _comparisons(formula: Formula, stored: Breakdown | None, code: Breakdown | None) -> tuple[Comparison, ...]:
-    """The triangulation of formula, implementation and file, as far as they are at hand."""
+def _comparisons(
+    formula: Formula, stored: Breakdown | None, code: Breakdown | None, known: Triangulation | None
+) -> tuple[Comparison, ...]:
+    """Each two of formula, implementation and file, as far as they are at hand."""
     sides = {"formula": Breakdown(expect(formula.terms)), "implementation": code, "file": stored}
     there = [(name, side) for name, side in sides.items() if side]
-    return tuple(_compare(left, right, formula) for place, left in enumerate(there) for right in there[place + 1 :])
+    pairs = [_compare(left, right, formula) for place, left in enumerate(there) for right in there[place + 1 :]]
+    if known:  # of what it makes of the file, the implementation itself knows best
+        pairs[-1] = replace(pairs[-1], agree=known.loads, note=known.note)
+    return tuple(pairs)
 
 
 def _compare(left: tuple[str, Breakdown], right: tuple[str, Breakdown], formula: Formula) -> Comparison:

@@ -14,6 +14,7 @@ from verify.explain import Finding
 from verify.formula import Formula
 from verify.roles import Cause, Kind, Role
 from verify.tensor import Tensor
+from verify.triangulate import Triangulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,6 +111,7 @@ class Verification:
         verdict: The verdict.
         formula_source: Where the checked formula comes from.
         notes: What could not be checked, and why this evidence was used.
+        triangulation: The differences between formula, implementation and file, where all three are at hand.
     """
 
     evidence: Evidence
@@ -129,6 +131,7 @@ class Verification:
     verdict: Verdict
     formula_source: str = ""
     notes: tuple[str, ...] = ()
+    triangulation: Triangulation | None = None
 
     @property
     def model(self) -> str:

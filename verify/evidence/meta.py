@@ -70,6 +70,19 @@ class Implementation:
     settings: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A class of transformers, built.
+
+    Attributes:
+        evidence: Its parameters and persistent buffers.
+        module: The model itself, on the meta device.
+    """
+
+    evidence: Evidence
+    module: Any
+
+
 @contextmanager
 def implementation(config: Mapping[str, object]) -> Iterator[Implementation]:
     """Find the class that a config names; transformers stays silent until the block is left.
@@ -114,6 +127,19 @@ def read(config: Mapping[str, object], *, model: str) -> Evidence:
         ConfigError: The class rejects the config.
         FormatError: A tensor has a dtype that no file can hold.
     """
+    return build(config, model=model).evidence
+
+
+def build(config: Mapping[str, object], *, model: str) -> Built:
+    """Build the class that a config names, as `read` does, and keep it.
+
+    Args:
+        config: The parsed config.json.
+        model: The model as the user named it.
+
+    Raises:
+        VerifyError: As `read`.
+    """
     _require()
     plain = _without(config, _NOT_SHAPES)
     transformers = _import()
@@ -123,7 +149,7 @@ def read(config: Mapping[str, object], *, model: str) -> Evidence:
         module = _build(model_class, settings)
         tensors = tuple(_walk(module))
         tied = _tied(module)
-    return Evidence(
+    evidence = Evidence(
         model=model,
         strength=Strength.META,
         source="meta",
@@ -132,6 +158,7 @@ def read(config: Mapping[str, object], *, model: str) -> Evidence:
         tensors=tensors,
         note=f"tied: {tied}" if tied else "",
     )
+    return Built(evidence, module)
 
 
 def _require() -> None:

@@ -6,6 +6,7 @@ Each kind of evidence is imported where it is used, so that a header check loads
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from verify.errors import (
     AccessError,
@@ -63,11 +64,13 @@ class Gathered:
         file: What is known of the checkpoint; the implementation itself when nothing else is asked for.
         implementation: What transformers builds from the same config, where it is at hand.
         notes: What could not be had, and why.
+        module: The model that `implementation` describes, on the meta device; None where it was not built.
     """
 
     file: Evidence
     implementation: Evidence | None
     notes: tuple[str, ...]
+    module: Any = field(default=None, repr=False, compare=False)
 
 
 def gather(reference: Reference, choice: Choice, access: Access) -> Gathered:
@@ -97,9 +100,10 @@ def gather(reference: Reference, choice: Choice, access: Access) -> Gathered:
     from verify.evidence import meta
 
     try:
-        return Gathered(file, meta.read(file.config, model=reference.name), ())
+        code = meta.build(file.config, model=reference.name)
     except VerifyError as error:
         return Gathered(file, None, (f"implementation not compared: {error}",))
+    return Gathered(file, code.evidence, (), code.module)
 
 
 def configured(reference: Reference, choice: Choice, access: Access) -> Gathered:

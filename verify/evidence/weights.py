@@ -139,9 +139,12 @@ def beside(found: Weights, sizes: Collection[str], file: str) -> Weights:
 
 def config_file(sizes: Collection[str], file: str) -> str:
     """The config of some weights: in their folder, else at the top; "" where there is none."""
-    folder, name = _split(file)
-    config = _ADAPTER_CONFIG if name in _ADAPTERS else CONFIG
+    folder, config = _split(file)[0], _config_name(file)
     return next((path for path in (folder + config, config) if path in sizes), "")
+
+
+def _config_name(file: str) -> str:
+    return _ADAPTER_CONFIG if _split(file)[1] in _ADAPTERS else CONFIG
 
 
 def read_config_of(files: Files, file: str, found: Weights) -> tuple[Mapping[str, object], str]:
@@ -165,9 +168,8 @@ def read_config_of(files: Files, file: str, found: Weights) -> tuple[Mapping[str
     if found.config and not has_numbers(config):
         return found.config, f"hyper-parameters from {file} itself"
     if not path:
-        folder = _split(file)[0]
         raise NotFoundError(
-            f"{files.where(folder + CONFIG)}: no such file",
+            f"{files.where(_split(file)[0] + _config_name(file))}: no such file",
             expected="a folder as save_pretrained leaves it",
             hint="copy or download it to there",
         )

@@ -18,6 +18,7 @@ from verify.formula import Formula, Term
 from verify.render.text import ranges
 from verify.roles import Kind, Role
 from verify.symbols import Size
+from verify.triangulate import Triangulation
 from verify.verification import Row, Verdict, Verification
 
 SCHEMA = 1
@@ -52,6 +53,7 @@ def render(verification: Verification) -> str:
             "findings": _findings(verification),
             "declared": _declared(verification),
             "comparisons": _comparisons(verification),
+            **_triangulation(verification.triangulation),
             "notes": list(verification.notes),
             "unread_config_keys": list(verification.unread),
             "unclassified": [tensor.name for tensor in (verification.measured or Breakdown({})).unclassified],
@@ -208,6 +210,47 @@ def _comparisons(verification: Verification) -> list[dict[str, Any]]:
         }
         for pair in verification.comparisons
     ]
+
+
+def _triangulation(known: Triangulation | None) -> dict[str, Any]:
+    """The three differences; the key is there only where formula, implementation and stored tensors were at hand."""
+    if known is None:
+        return {}
+    rows = [
+        {
+            "layer_type": row.layer_type,
+            "kind": row.kind,
+            "formula": row.formula,
+            "implementation": row.implementation,
+            "file": row.file,
+            "implementation_minus_formula": row.built,
+            "file_minus_implementation": row.loaded,
+            "file_minus_formula": row.stored,
+        }
+        for row in known.rows
+    ]
+    loading = [
+        {
+            "step": str(line.step),
+            "explained": line.explained,
+            "tensors": line.tensors,
+            "elements": line.elements,
+            "difference": line.difference,
+            "stored": list(line.stored),
+            "parameters": list(line.parameters),
+            "why": line.why,
+        }
+        for line in known.lines
+    ]
+    return {
+        "triangulation": {
+            "formula": known.formula,
+            "implementation": known.where,
+            "loads": known.loads,
+            "rows": rows,
+            "loading": loading,
+        }
+    }
 
 
 def _term(term: Term) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from verify.breakdown import Breakdown
 from verify.evidence.base import Strength
 from verify.formula import Term
+from verify.render import triangulation as three
 from verify.render.escape import code, prose
 from verify.render.groups import Table, table
 from verify.render.summary import DECLARED, STRENGTHS, caveats, headline, otherwise, outcome
 from verify.render.text import number, percent, ranges, ratio, signed, visible
 from verify.roles import Kind
 from verify.symbols import Size
+from verify.triangulate import Triangulation
 from verify.verification import Row, Verification
 
 #: Lists longer than this are cut, with a count; result.json and the CSV files hold them whole.
@@ -31,6 +33,7 @@ def report(verification: Verification) -> str:
         _titled("## Differences and their causes", _findings(verification)),
         _titled("## Recorded numbers", _declared(verification)),
         _titled("## Formula, implementation, file", _comparisons(verification)),
+        _triangulation(verification.triangulation),
         ["## Notes, and what could not be checked", _open(verification)],
         ["## Formula", *_formula(verification)],
     )
@@ -176,6 +179,22 @@ def _comparisons(verification: Verification) -> str:
     ]
     columns = ("one side", "other side", "agree", "note", "parameters of the one", "of the other", "difference")
     return grid(columns, rows, left=4) if rows else ""
+
+
+def _triangulation(known: Triangulation | None) -> list[str]:
+    """The three differences, where there are any, and what the implementation does with the stored tensors."""
+    if known is None:
+        return []
+    differ = [[code(title), *cells] for title, *cells in three.differences(known)]
+    steps = [
+        (prose(step), prose(names), prose(why) or "-", *numbers) for step, names, why, *numbers in three.loading(known)
+    ]
+    return [
+        f"Formula {code(known.formula)}, implementation {code(known.where)}, file:",
+        grid(three.DIFFERENCES, differ[:LONGEST_ROWS]) + _cut(len(differ), LONGEST_ROWS, "result.json has them all"),
+        "What the implementation makes of the stored tensors:",
+        grid(three.LOADING, steps[:LONGEST_ROWS], left=3) + _cut(len(steps), LONGEST_ROWS, "result.json has them all"),
+    ]
 
 
 def _open(verification: Verification) -> str:

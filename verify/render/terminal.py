@@ -13,6 +13,7 @@ from verify.render.groups import Alike, Table, layer_totals, layers_alike, table
 from verify.render.markdown import factor
 from verify.render.summary import DECLARED, STRENGTHS, caveats, headline, otherwise, outcome
 from verify.render.text import LONGEST_PROSE, clip, number, percent, ranges, ratio, signed, visible
+from verify.render.triangulation import draw as draw_triangulation
 from verify.roles import Kind
 from verify.verification import UNCLASSIFIED, Row, Verdict, Verification
 
@@ -112,6 +113,8 @@ def _check(console: "Console", verification: Verification) -> None:
     _findings(console, verification)
     _declared(console, verification)
     _comparisons(console, verification)
+    if verification.triangulation:
+        draw_triangulation(console, verification.triangulation)
     _points(console, "config keys that no formula read", verification.unread)
     _points(console, "notes", (*verification.notes, *caveats(verification)))
 

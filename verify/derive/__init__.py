@@ -1,0 +1,1 @@
+"""Formulas derived symbolically from the transformers implementation."""
