@@ -13,7 +13,7 @@ from verify.config import Config
 from verify.declared import headers
 from verify.declared.check import DeclaredCheck
 from verify.diff import diff
-from verify.errors import UsageError, VerifyError
+from verify.errors import UnknownArchitectureError, UsageError, VerifyError
 from verify.evidence import packing, select
 from verify.evidence.base import Evidence, Strength
 from verify.evidence.packing import Unpacked
@@ -84,8 +84,28 @@ def subject(
         return _adapter(gathered, config, _base(gathered, reference, base, access), family)
     if base:
         raise UsageError(f"--base {base} for {model}, which is no adapter", hint="drop --base")
-    found = architectures.find(family or config.text("model_type"))
+    try:
+        found = architectures.find(family or config.text("model_type"))
+    except UnknownArchitectureError:
+        return _of_library(gathered, config) if formula_only else _from_code(gathered, config)
     return Subject(gathered, config, found, architectures.predict(found, config))
+
+
+def _from_code(gathered: Gathered, config: Config) -> Subject:
+    """A model without a family file, with the formula that is derived from its code."""
+    from verify.derive import fallback
+
+    made, formula = fallback.derived(gathered, config)
+    # What a check asks of a family, a derived formula has too.
+    return Subject(made.gathered, config, cast("Family", made), formula)
+
+
+def _of_library(gathered: Gathered, config: Config) -> Subject:
+    """A config without a family file, with the formula of the library at its values."""
+    from verify.derive import library
+
+    # Nothing asks for the names of the tensors where no more than the config is looked at.
+    return Subject(gathered, config, cast("Family", None), library.at(gathered.file.config, config))
 
 
 def _base(gathered: Gathered, adapter: Reference, given: str, access: Access) -> Evidence:
@@ -115,11 +135,27 @@ def example(family: str) -> Subject:
     """
     from verify.evidence import meta, recorded
 
+    if family not in architectures.known():
+        return _of_defaults(family)
     found = architectures.find(family)
     name = found.__name__.rpartition(".")[2]
     evidence = recorded.of_type((family,)) or recorded.of_type((name, *found.ALIASES)) or meta.defaults(family)
     config = Config(evidence.config)
     return Subject(Gathered(evidence, None, ()), config, found, architectures.predict(found, config))
+
+
+def _of_defaults(model_type: str) -> Subject:
+    """The formula of the library for a type at the defaults of its class."""
+    from verify.derive import library
+
+    entry = library.find(model_type)
+    known = entry.shelf
+    evidence = Evidence(
+        f"the defaults of {known.class_name}", Strength.META, "meta", f"transformers {known.transformers}",
+        {"model_type": model_type, "architectures": [known.class_name]},
+    )  # fmt: skip
+    config = Config(evidence.config)
+    return Subject(Gathered(evidence, None, ()), config, cast("Family", None), library.formula(entry, entry.values))
 
 
 def check(

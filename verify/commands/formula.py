@@ -1,11 +1,11 @@
-"""`verify formula`: the exact formula of a model or a family."""
+"""`verify formula`: the exact formula of a model, a family, or a type of the library."""
 
 import argparse
 
 from verify.commands import Console, Outcome
 from verify.commands._model import MODEL, access, add_base, add_reading
 
-SUMMARY = "print the formula of a model or family"
+SUMMARY = "print the formula of a model, a family or a type"
 FORMATS = ("table", "json")
 
 
@@ -13,17 +13,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add its arguments."""
     add_reading(parser)
     add_base(parser)
-    parser.add_argument("model", metavar="MODEL|FAMILY", help=f"{MODEL}; or a family")
+    parser.add_argument("model", metavar="MODEL|FAMILY", help=f"{MODEL}; or what `verify families` lists")
 
 
 def run(options: argparse.Namespace, console: Console) -> Outcome:
     """Print it, with its legend."""
     from verify import architectures
+    from verify.derive import library
     from verify.pipeline import example, subject
     from verify.render import formats
 
     model = options.model
-    if model in architectures.known():
+    if model in architectures.known() or library.known(model):
         found = example(model)
         model = f"{model} at the sizes of {found.gathered.file.model}"
     else:

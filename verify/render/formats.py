@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from verify.verification import Unchecked, Verification
 
 if TYPE_CHECKING:
+    from verify.derivation import Derivation
     from verify.pipeline import Subject
     from verify.regress import Move
 
@@ -92,18 +93,37 @@ def formula(subject: "Subject", model: str, form: str, *, color: bool | None = N
 
 
 def families(form: str, *, color: bool | None = None) -> str:
-    """What there are formulas for, and the records that each is tried on."""
+    """What there are formulas for, and the records that each is tried on; then the types of the library."""
     from verify import architectures
+    from verify.derive import library
     from verify.evidence import recorded
     from verify.render import json, lists
 
-    types = [(model, str(recorded.read(model).config.get("model_type"))) for model in recorded.known()]
+    tried = [(model, str(recorded.read(model).config.get("model_type"))) for model in recorded.known()]
     rows = [
-        (name, family, [model for model, kind in types if kind == name or kind in family.ALIASES])
+        (name, family, [model for model, kind in tried if kind == name or kind in family.ALIASES])
         for name in architectures.names()
         if (family := architectures.load(name))
     ]
-    return json.render_families(rows) if form == "json" else lists.render_families(rows, color=color)
+    own = set(architectures.known())
+    types = {kind: [name for name in names if name not in own] for kind, names in library.types().items()}
+    if form == "json":
+        return json.render_families(rows, types)
+    return lists.render_families(rows, types, color=color)
+
+
+def derived(found: "Derivation", form: str, *, verbose: bool = False, color: bool | None = None) -> str:
+    """The formula that was derived from the code of a class; its formats are `text`, `json`, `latex`, `markdown`."""
+    from verify.render import derived as written
+    from verify.render import derived_data
+
+    if form == "json":
+        return derived_data.render_json(found)
+    if form == "latex":
+        return derived_data.render_latex(found)
+    if form == "markdown":
+        return written.render_markdown(found, verbose=verbose)
+    return written.render(found, verbose=verbose, color=color)
 
 
 def moves(found: "tuple[Move, ...]", form: str, *, color: bool | None = None) -> str:

@@ -89,8 +89,15 @@ def render_breakdown(verification: Verification, *, layers: bool = False) -> str
     )
 
 
-def render_families(families: Iterable[tuple[str, Family, Sequence[str]]]) -> str:
-    """The families there are formulas for, with their other names, sources and the records they are tried on."""
+def render_families(
+    families: Iterable[tuple[str, Family, Sequence[str]]], derived: Mapping[str, Sequence[str]] | None = None
+) -> str:
+    """The families there are formulas for, with their other names, sources and the records they are tried on.
+
+    Args:
+        families: Each name with its module and records.
+        derived: The types for which there is no more than a formula derived from code, by kind.
+    """
     return _dump(
         {
             "schema": SCHEMA,
@@ -98,6 +105,7 @@ def render_families(families: Iterable[tuple[str, Family, Sequence[str]]]) -> st
                 {"family": name, "aliases": list(family.ALIASES), "source": family.SOURCE, "records": list(records)}
                 for name, family, records in families
             ],
+            "derived": {kind: list(types) for kind, types in (derived or {}).items()},
         }
     )
 

@@ -1,7 +1,7 @@
 """Lists for a terminal and as JSON: models, families, what moved."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from verify.architectures import Family
@@ -51,12 +51,17 @@ def render_index(found: Sequence[Line], *, width: int | None = None, color: bool
 
 
 def render_families(
-    families: Iterable[tuple[str, Family, Sequence[str]]], *, width: int | None = None, color: bool | None = None
+    families: Iterable[tuple[str, Family, Sequence[str]]],
+    derived: Mapping[str, Sequence[str]] | None = None,
+    *,
+    width: int | None = None,
+    color: bool | None = None,
 ) -> str:
     """The families there are formulas for, as text for a terminal.
 
     Args:
         families: Each name with its module and the recorded models that it is tried on.
+        derived: The types for which there is no more than a formula derived from code, by kind.
         width: Columns; the terminal's own when None.
         color: Whether to write colours; when None, if standard output is a terminal.
     """
@@ -64,7 +69,16 @@ def render_families(
         ((name, ", ".join(each.ALIASES), visible(each.SOURCE), _few(records)), "") for name, each, records in families
     ]
     columns = ("family", "also for", "source", "records")
-    return drawn(lambda console: table(console, columns, rows, right=set()), width, color)
+    types = {kind: names for kind, names in (derived or {}).items() if names}
+
+    def draw(console: "Console") -> None:
+        table(console, columns, rows, right=set())
+        if types:
+            console.print("Derived from the code of transformers: what it says, and no independent formula")
+        for kind, names in types.items():
+            console.print(f"  {kind}: {', '.join(names)}")
+
+    return drawn(draw, width, color)
 
 
 def _few(records: Sequence[str]) -> str:
