@@ -94,6 +94,7 @@ bench: $(STAMP)-test ## Print ratios of run times, measured in one run
 	$(BIN)/pip install -q --disable-pip-version-check -c $(CONSTRAINTS) hf-mem
 	$(BIN)/python tests/bench.py
 	$(BIN)/python tests/bench_hub.py
+	$(BIN)/python tests/bench_derive.py
 
 clean: ## Remove what was installed and cached
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

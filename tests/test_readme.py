@@ -38,6 +38,13 @@ def test_the_output_of_the_first_screen_is_what_the_command_prints(capsys: pytes
     assert len(shown) > 20
 
 
+def test_the_derived_formula_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["derive", "llama"])
+    printed = capsys.readouterr().out.rstrip().splitlines()
+    (shown,) = (block.splitlines() for block in blocks("text") if "derive llama" in block)
+    assert shown == ["$ verify derive llama", *printed]
+
+
 def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
     for program in blocks("python"):
         exec(compile(program, "README.md", "exec"), {})  # noqa: S102 - our own README

@@ -18,8 +18,13 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="what to rest on; auto takes the strongest and adds the transformers implementation",
     )
-    parser.add_argument("--revision", default="", help="branch, tag or commit of a Hub model")
     parser.add_argument("--file", default="", metavar="NAME", help="the weights to read, where there are several")
+    add_fetching(parser)
+
+
+def add_fetching(parser: argparse.ArgumentParser) -> None:
+    """How files of the Hub are reached."""
+    parser.add_argument("--revision", default="", help="branch, tag or commit of a Hub model")
     parser.add_argument("--offline", action="store_true", help="stay off the network")
     parser.add_argument("--no-cache", action="store_true", help="neither use nor keep headers of earlier reads")
     parser.add_argument("--token", help="Hub token; default: where `hf auth login` keeps it, or HF_TOKEN")
@@ -41,7 +46,7 @@ def access(options: argparse.Namespace, console: "Console") -> "Access":
         options.token,
         options.offline,
         options.timeout,
-        file=options.file,
+        file=getattr(options, "file", ""),
         cache=not options.no_cache,
         progress=console.progress,
     )

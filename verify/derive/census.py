@@ -34,6 +34,8 @@ _EACH = ("causal", "seq2seq", "masked")
 RESULTS = ("exact", "piecewise", "unconfirmed", "failed", "unbuildable")
 #: Seconds for one type.
 LIMIT = 180.0
+#: Seconds for the other booleans of one, after which its process ends and the library has the formula without them.
+_WIDENING = 10
 _POLL = 0.02
 _LONGEST_CAUSE = 300
 
@@ -238,9 +240,10 @@ def _fork(subject: tuple[str, str], memory: int, library: Path | None) -> tuple[
 
 
 def _widen(name: str, kind: str, library: Path) -> None:
-    """Add the formulas for other booleans to the library, as far as the time goes."""
+    """Add the formulas for other booleans to the library, in the time there is; the row is written already."""
     from verify.derive.publish import widen
 
+    signal.alarm(_WIDENING)
     with suppress(Exception):
         widen(name, kind, library)
 

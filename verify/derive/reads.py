@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from verify.derive.recorder import place
+from verify.derive.symbols import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -44,7 +45,9 @@ def reads(recorder: Recorder, values: Mapping[str, Any]) -> Iterator[Callable[[A
     def getattribute(self: Any, name: str) -> Any:
         value = original(self, name)
         if name == "num_labels":
-            return object.__getattribute__(self, "__dict__").get(LABELS, value)
+            labels = object.__getattribute__(self, "__dict__").get(LABELS)
+            # A model may have set another number since: BartForQuestionAnswering does.
+            return labels if labels is not None and plain(labels) == value else value
         if (value is None or value is True or value is False or type(value) is str) and recorder.reads(name):
             pending.append((self, name, value, place()))
             if _PREFIX in object.__getattribute__(self, "__dict__"):
