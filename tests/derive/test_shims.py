@@ -14,8 +14,10 @@ from torch.nn.modules import module as hooks
 from transformers import PreTrainedConfig, initialization
 
 from verify.derive import classes, configurations
+from verify.derive.ranges import ranged
 from verify.derive.recorder import Recorder
-from verify.derive.shims import building, symbolic
+from verify.derive.shims import building, recording, symbolic
+from verify.derive.symbols import SymbolicInt, symbol
 from verify.derive.trace import trace
 from verify.errors import VerifyError
 
@@ -115,3 +117,29 @@ def test_a_concrete_model_is_built_as_ever_after_a_trace() -> None:
     assert type(model.config.hidden_size) is int
     assert all(type(size) is int for parameter in model.parameters() for size in parameter.shape)
     assert model.model.embed_tokens.weight.std() > 0
+
+
+def test_a_loop_from_a_size_on_is_counted_from_zero() -> None:
+    recorder = Recorder()
+    first, many = (SymbolicInt(value, symbol(name, value)) for name, value in (("first", 5), ("many", 2)))
+    with recording(recorder):
+        found = list(ranged(first, first + many))
+    assert found == [5, 6]
+    loops = {step.loop for step in recorder.passes.values()}
+    assert [(str(loop.start), str(loop.stop)) for loop in loops] == [("0", "many")]
+    assert [step.value for step in recorder.passes.values()] == [0, 1]
+
+
+def test_the_layers_of_an_lstm_are_a_condition_because_their_names_have_no_index() -> None:
+    recorder = Recorder()
+    size, layers = (SymbolicInt(value, symbol(name, value)) for name, value in (("size", 6), ("layers", 2)))
+    with symbolic(recorder), building(recorder):
+        lstm = torch.nn.LSTM(size, size, layers)
+    assert [name for name, _ in lstm.named_parameters() if name.startswith("weight_ih")] == [
+        "weight_ih_l0",
+        "weight_ih_l1",
+    ]
+    assert ("==", "layers", "2", True) in {
+        (each.sign, str(each.left), str(each.right), each.outcome) for each in recorder.comparisons.values()
+    }
+    assert "range" not in vars(torch.nn.modules.rnn)

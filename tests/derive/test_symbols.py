@@ -13,6 +13,7 @@ from verify.derive.expressions import Expression
 from verify.derive.lists import SymbolicList, SymbolicTuple
 from verify.derive.printing import text
 from verify.derive.private import functions
+from verify.derive.recorder import Recorder
 from verify.derive.symbols import SymbolicFloat, SymbolicInt, SymbolicStr, expression, plain, symbol
 
 SIZES = st.integers(1, 4096)
@@ -104,3 +105,19 @@ def test_expressions_are_printed_in_the_syntax_of_python(expr: object, words: st
     h, n = symbol("hidden_size", 8), symbol("n", 3)
     assert text(expr(h, n)) == words  # type: ignore[operator]
     assert Expression(words)({"hidden_size": 8, "n": 3, "num_heads": 2}) is not None
+
+
+def test_a_switch_of_a_list_that_a_pass_reads_is_compared() -> None:
+    recorder = Recorder()
+    flags = SymbolicList.of("flags")([False, True])
+    source = "outcomes = [flags[at] for at in recorder.loop(zero, two, one, range(2))]"
+    space = {"flags": flags, "recorder": recorder, "range": range}
+    space |= {"zero": sympy.Integer(0), "two": sympy.Integer(2), "one": sympy.Integer(1)}
+    before, Recorder.current = Recorder.current, recorder
+    try:
+        exec(compile(source, "/x/transformers/models/x/modeling_x.py", "exec"), space)  # noqa: S102 - as a model would
+    finally:
+        Recorder.current = before
+    assert space["outcomes"] == [False, True]
+    assert [each.outcome for each in recorder.comparisons.values()] == [False, True]
+    assert {str(each.right) for each in recorder.comparisons.values()} == {"True"}

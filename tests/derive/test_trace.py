@@ -90,6 +90,18 @@ MODELS: dict[str, tuple[dict[str, Any], tuple[dict[str, Any], ...]]] = {
         {"hidden_sizes": [8, 16, 24, 28], "depths": [2, 3, 2, 4], "embedding_size": 4},
         ({"depths": [1, 4, 2, 1]}, {"hidden_sizes": [12, 16, 20, 28, 32], "depths": [1, 2, 1, 2, 3]}),
     ),
+    "cvt": (
+        {"embed_dim": [8, 12, 16], "depth": [1, 2, 3], "num_heads": [1, 2, 2], "cls_token": [False, True, True]},
+        ({"embed_dim": [8, 16, 24], "depth": [2, 2, 4]}, {"mlp_ratio": [2.0, 3.0, 4.0]}),
+    ),
+    "dinov3_convnext": (
+        {"hidden_sizes": [8, 12, 16, 20], "depths": [2, 3, 2, 4]},
+        ({"depths": [1, 4, 2, 1]}, {"hidden_sizes": [4, 8, 12, 24]}),
+    ),
+    "fastspeech2_conformer_hifigan": (
+        {"upsample_initial_channel": 32, "model_in_dim": 9, "upsample_kernel_sizes": [8, 8, 4, 4]},
+        ({"upsample_kernel_sizes": [6, 8, 10, 4]}, {"model_in_dim": 7, "upsample_initial_channel": 64}),
+    ),
     "clip": (
         {"text_config": {"num_hidden_layers": 3, "hidden_size": 12, "num_attention_heads": 2, "intermediate_size": 7,
                          "vocab_size": 19, "max_position_embeddings": 5},
@@ -248,6 +260,7 @@ def traced(target: classes.Target, **change: Any) -> tuple[Traced, Region]:
         ("self.a = nn.Embedding(sum(config.depths), config.depths[-1])", "(depths[0] + depths[1]) * depths[-1]"),
         ("self.weight = nn.Parameter(torch.Tensor(size, 2))", "hidden_size * 2"),
         ("self.weight = nn.Parameter(torch.FloatTensor(1, size))", "1 * hidden_size"),
+        ("self.weight = nn.Parameter(torch.normal(0, ratio, size=(size, 2)))", "hidden_size * 2"),
         ("self.register_buffer('kept', torch.arange(size // 2).expand((1, -1)))", "1 * (hidden_size//2)"),
         ("self.register_buffer('kept', torch.ones(size, dtype=torch.bool))", "hidden_size"),
         ("self.weight = nn.Parameter(torch.zeros(size, 3).view(-1).unsqueeze(0))", "1 * (3*hidden_size)"),
@@ -353,3 +366,12 @@ def test_a_config_that_the_class_rejects_is_no_derivation() -> None:
     target = classes.find("llama")
     with pytest.raises(ConfigError, match="LlamaConfig rejects"):
         trace(target, configurations.keywords(target.config_class) | {"hidden_size": "wide"})
+
+
+@pytest.mark.parametrize(
+    "made", ["self.a = nn.Embedding(len(config.depths[: config.num_layers - 4]), 3)"], indirect=True
+)
+def test_a_slice_that_ends_at_a_difference_says_that_it_is_not_negative(made: classes.Target) -> None:
+    _, found = traced(made)
+    assert "num_layers - 4 >= 0" in {condition.text for condition in found.conditions}
+    assert found.flipped({**MADE_SIZES, "num_layers": 3})

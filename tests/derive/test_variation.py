@@ -123,3 +123,33 @@ def test_a_search_gives_up_on_what_no_configuration_moves() -> None:
         tries += 1
         assert tries < 1000
     assert search.missing == ("stuck",)
+
+
+def test_layers_that_share_stay_fewer_than_all_layers() -> None:
+    small = spread({"num_hidden_layers": 30, "num_kv_shared_layers": 15})
+    assert small == {"num_hidden_layers": 13, "num_kv_shared_layers": 3}
+
+
+PER_LAYER: dict[str, Any] = {
+    "num_hidden_layers": 6,
+    "layer_types": ["sliding", "sliding", "full", "sliding", "sliding", "full"],
+    "per_layer_config": "head_dim",
+    "per_layer_head_dim": [16, 16, 32, 16, 16, 32],
+}
+
+
+def test_settings_of_single_layers_move_with_those_of_their_kind() -> None:
+    assert {path for path in movable(PER_LAYER) if "head_dim" in path} == {
+        "per_layer_head_dim[0]",
+        "per_layer_head_dim[2]",
+    }
+    tripled = vary(PER_LAYER, chance(1), ["per_layer_head_dim[2]"], together=3).keywords
+    assert tripled["per_layer_head_dim"] == [16, 16, 96, 16, 16, 96]
+
+
+@pytest.mark.parametrize("path", ["layer_types", "num_hidden_layers"])
+def test_settings_of_single_layers_go_along_with_kinds_and_numbers_of_layers(path: str) -> None:
+    for seed in range(30):
+        moved = vary(PER_LAYER, chance(seed), [path]).keywords
+        assert moved["per_layer_head_dim"] == [{"sliding": 16, "full": 32}[kind] for kind in moved["layer_types"]]
+        assert len(moved["layer_types"]) == moved["num_hidden_layers"]

@@ -35,7 +35,7 @@ RESULTS = ("exact", "piecewise", "unconfirmed", "failed", "unbuildable")
 #: Seconds for one type.
 LIMIT = 180.0
 #: Seconds for the other booleans of one, after which its process ends and the library has the formula without them.
-_WIDENING = 10
+_WIDENING = 6
 _POLL = 0.02
 _LONGEST_CAUSE = 300
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from verify.derive import per_layer
 from verify.derive.classes import silence
 from verify.derive.defaults import DEFAULTS
 from verify.errors import ConfigError, VerifyError
@@ -202,7 +203,7 @@ def _taken_apart(config: Any, given: Mapping[str, Any]) -> Keywords:
             found[name] = {CLASS: type(value).__name__} | part
         elif name in fields and (_plain(value) or (isinstance(value, dict) and name in given)):
             found[name] = copied(value)
-    return found
+    return found | per_layer.taken_apart(config)
 
 
 def _usual(config: Any, name: str) -> dict[str, Any]:
@@ -219,12 +220,15 @@ def _plain(value: Any) -> bool:
 
 def _built(config_class: Any, values: Mapping[str, Any]) -> Any:
     arguments = {}
-    for name, value in values.items():
+    for name, value in per_layer.put_together(values).items():
         if isinstance(value, dict) and CLASS in value:
             arguments[name] = _built(_class(config_class, value[CLASS]), value)
         elif name != CLASS:
             arguments[name] = copied(value)
-    return config_class(**arguments)
+    config = config_class(**arguments)
+    if isinstance(values.get(per_layer.FIELDS), str):
+        per_layer.keep(config, arguments[per_layer.FIELDS])
+    return config
 
 
 def _class(parent: Any, name: str) -> Any:

@@ -20,7 +20,7 @@ from verify.derive.configurations import Keywords, assign, copied, flatten
 from verify.derive.errors import DeriveError
 from verify.derive.expressions import INDICES, Expression
 from verify.derive.formula import Concretised, Condition, Confirmation, Derived, Region
-from verify.derive.points import Point, beginning, built, difference, larger, pattern, predicts
+from verify.derive.points import Point, beginning, built, difference, pattern, predicts
 from verify.derive.search import Search
 from verify.derive.variation import ACTIVATIONS
 from verify.errors import VerifyError
@@ -161,7 +161,6 @@ class _Loop:
         """
         try:
             self._add(first[0])
-            first = (self._freed(first[0]), *first[1:])
             end = time.process_time() + seconds
             for point in first:
                 self._meet(point)
@@ -170,17 +169,6 @@ class _Loop:
         except DeriveError as error:
             return self._result(str(error))
         return self._result(self._doubt(len(first), end))
-
-    def _freed(self, point: Point) -> Point:
-        """The first configuration, or one like it with more where a rule is known only for a few: then the start."""
-        paths = [each.left.text for each in self.regions[0].conditions if _bound(each)]
-        more = larger(self.target, point, paths)
-        if more is None:
-            return point
-        self.regions.clear()
-        self.search = Search(more.keywords, self.search.random)
-        self._add(more)
-        return more
 
     def _confirm(self, end: float) -> None:
         """Meet random configurations until enough were predicted and everything in the formula has moved."""

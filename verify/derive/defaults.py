@@ -57,10 +57,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "ministral": _HEAD_DIM,
     "moonshine_streaming": {"num_key_value_heads": 8},
     "nemotron": {"num_key_value_heads": 8},
-    "qwen3_omni_moe": {"talker_config": {"text_config": _SHARED}},
+    "qwen3_omni_moe": {"talker_config": {"spatial_merge_size": 2, "text_config": _SHARED}},
     "qwen3_omni_moe_talker_text": _SHARED,
     "qwen4_exp": {"text_config": _INDEXER},
     "qwen4_exp_text": _INDEXER,
+    # A head of sizes that the class accepts; no published checkpoint was looked at.
+    "sapiens2": {"head_config": {"upsample_out_channels": [768, 768, 768, 768], "conv_out_channels": [768, 768]}},
     "t5gemma2_decoder": _DROPOUT,
     "t5gemma2_encoder": {"text_config": _DROPOUT},
     "t5gemma2_text": _DROPOUT,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from verify.derive import terms
+from verify.derive import per_layer, terms
 from verify.derive.classes import KINDS
 from verify.derive.errors import DeriveError
 from verify.derive.expressions import Expression
@@ -290,6 +290,10 @@ def _stated(entry: Entry, config: Mapping[str, Any], prefix: str) -> dict[str, A
                     f"{path}.model_type is {kind!r}", expected=repr(sections[path]), hint="use `verify derive`"
                 )
             found |= _stated(entry, value, f"{path}.")
+        elif key == per_layer.FIELDS and value:
+            raise ConfigError(
+                f"{path} gives layers their own values", expected="one value for all layers", hint="use `verify derive`"
+            )
         elif key == _LABELS and isinstance(value, Mapping):
             found[f"{prefix}num_labels"] = len(value)
         elif isinstance(value, list | tuple):

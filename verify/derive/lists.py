@@ -24,12 +24,21 @@ class _Entries:
         from_end = not isinstance(at, SymbolicInt) and at < 0 and recorder is not None and recorder.in_model()
         if not (isinstance(at, SymbolicInt) or from_end):
             return item
+        if recorder is not None and isinstance(item, bool):
+            return self._switch(at, item, recorder)
         if recorder is None or not isinstance(item, (SymbolicInt, SymbolicFloat, SymbolicStr)):
             return item
         where = f"{self.path}[{plain(at) % len(self)}]"  # type: ignore[arg-type]
         if str(item.expr) != where:
             return item
         return type(item)(plain(item), recorder.entry(self.path, expression(at), item.expr))
+
+    def _switch(self, at: Any, item: bool, recorder: Recorder) -> bool:  # noqa: FBT001
+        """A switch of a list cannot carry an expression, so reading it at an index is a comparison of its own."""
+        here = sympy.Symbol(f"{self.path}[{plain(at) % len(self)}]")  # type: ignore[arg-type]
+        name = recorder.entry(self.path, expression(at), here)
+        recorder.compared("==", name, sympy.Symbol("True"), outcome=item)
+        return item
 
     def walk(self, items: Iterator[Any]) -> Iterator[Any]:
         """The items in order, each with the index of a loop of its own."""
@@ -54,7 +63,7 @@ class SymbolicList(list, _Entries):  # type: ignore[type-arg]
 
     def __getitem__(self, at: Any) -> Any:
         item = list.__getitem__(self, at)
-        return self.entry(at, item) if type(at) is not slice else item
+        return self.entry(at, item) if type(at) is not slice else _sliced(at, item)
 
     def __iter__(self) -> Iterator[Any]:
         return self.walk(list.__iter__(self))
@@ -86,7 +95,7 @@ class SymbolicTuple(tuple, _Entries):  # type: ignore[type-arg] # noqa: SLOT001 
 
     def __getitem__(self, at: Any) -> Any:
         item = tuple.__getitem__(self, at)
-        return self.entry(at, item) if type(at) is not slice else item
+        return self.entry(at, item) if type(at) is not slice else _sliced(at, item)
 
     def __iter__(self) -> Iterator[Any]:
         return self.walk(tuple.__iter__(self))
@@ -105,3 +114,11 @@ def _contains(entries: Any, item: Any, outcome: bool) -> bool:  # noqa: FBT001
     if Recorder.current and isinstance(item, (SymbolicInt, SymbolicStr)):
         Recorder.current.compared("in", item.expr, sympy.Symbol(entries.path), outcome=outcome)
     return outcome
+
+
+def _sliced(at: slice, items: Any) -> Any:
+    """The items of a slice; one that begins or ends at `n - k` is another when that is negative, which is noted."""
+    for bound in (at.start, at.stop):
+        if Recorder.current and isinstance(bound, SymbolicInt) and not bound.expr.is_nonnegative:
+            Recorder.current.compared(">=", bound.expr, sympy.Integer(0), outcome=plain(bound) >= 0)
+    return items

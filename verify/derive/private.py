@@ -9,7 +9,7 @@ Checked with torch 2.13.0 and transformers 5.23.0:
 * `torch.nn.modules.module.register_module_parameter_registration_hook`, and the one for buffers.
 
 Beside these, `verify.derive.shims` answers `torch.norm_except_dim` itself, and `verify.derive.reads` watches
-`transformers.PreTrainedConfig.__getattribute__`.
+`transformers.PreTrainedConfig.__getattribute__`; `verify.derive.per_layer` reads the settings of single layers.
 """
 
 from __future__ import annotations

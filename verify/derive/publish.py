@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from verify.derive import library, points
+from verify.derive import library, per_layer, points
 from verify.derive.configurations import CLASS, assign, build, copied, flatten, keywords, resolved, sections
 from verify.derive.errors import DeriveError
 from verify.derive.expressions import INDICES, Expression
@@ -77,7 +77,7 @@ def shelf(target: Target, derived: Derived) -> Shelf:
         raise DeriveError(points.difference(region, point))
     read = {path for each in derived.regions for path in _read(each)}
     kept = {path: values[path] for path in sorted(read & values.keys())}
-    computed = _computed(target, given, kept)
+    computed = _computed(target, given, kept) | {path: None for path in per_layer.unknown(kept) if path in kept}
     made = library.Shelf(
         derived.model_type,
         derived.class_name,

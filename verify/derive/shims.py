@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 from verify.derive import private
 from verify.derive.instances import without_initialising
 from verify.derive.lists import SymbolicList, SymbolicTuple
+from verify.derive.ranges import Range, ranged, unrolled
 from verify.derive.recorder import Recorder
 from verify.derive.symbols import (
     SymbolicFloat,
@@ -46,6 +47,9 @@ _SHARED = frozenset(
         "transformers.pytorch_utils", "transformers.activations", "transformers.backbone_utils",
     }
 )  # fmt: skip
+
+#: The module of torch that numbers parameters inside their names.
+_UNROLLED = "torch.nn.modules.rnn"
 
 
 @contextmanager
@@ -89,10 +93,11 @@ def names(chosen: Callable[[str], bool]) -> Iterator[None]:
     changed: list[tuple[dict[str, Any], str, Any]] = []
     try:
         for name, module in list(sys.modules.items()):
-            if module is None or not chosen(name):
+            if module is None or not (name == _UNROLLED or chosen(name)):
                 continue
             namespace = vars(module)
-            for key, value in _wanted(namespace):
+            wanted = {"range": unrolled}.items() if name == _UNROLLED else _wanted(namespace)
+            for key, value in wanted:
                 changed.append((namespace, key, namespace.get(key, _MISSING)))
                 namespace[key] = value
         yield
@@ -166,44 +171,6 @@ _Tuple = _Standin(
 )
 
 
-class _Range:
-    """A `range` with a symbolic bound: its indices are symbols, and a pass is active while it is worked on."""
-
-    def __init__(self, *bounds: Any) -> None:
-        self._plain = builtins.range(*map(plain, bounds))
-        start, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
-        self._start, self._stop, self._step = (expression(bound) for bound in (start, stop, step))
-
-    def __iter__(self) -> Iterator[Any]:
-        recorder = Recorder.current
-        if recorder is None:
-            return iter(self._plain)
-        return recorder.loop(self._start, self._stop, self._step, self._plain)
-
-    def __reversed__(self) -> Iterator[Any]:
-        return iter(list(self)[::-1])
-
-    def __len__(self) -> int:
-        return len(self._plain)
-
-    def __contains__(self, value: object) -> bool:
-        return plain(value) in self._plain
-
-    def __getitem__(self, at: Any) -> Any:
-        return list(self)[at] if isinstance(at, slice) else list(self)[plain(at)]
-
-
-class _RangeType(type):
-    def __instancecheck__(cls, value: object) -> bool:
-        return isinstance(value, (builtins.range, _Range))
-
-    def __call__(cls, *bounds: Any) -> Any:
-        return _Range(*bounds) if any(map(is_symbolic, bounds)) else builtins.range(*bounds)
-
-
-_range = _RangeType("range", (), {})
-
-
 def _len(value: Any) -> Any:
     length = builtins.len(value)
     if isinstance(value, (SymbolicList, SymbolicTuple)):
@@ -214,7 +181,7 @@ def _len(value: Any) -> Any:
 def _enumerate(items: Any, start: int = 0) -> Any:
     if not isinstance(items, (SymbolicList, SymbolicTuple)) or Recorder.current is None:
         return builtins.enumerate(items, start)
-    return ((at + start, items[at]) for at in _Range(_len(items)))
+    return ((at + start, items[at]) for at in Range(_len(items)))
 
 
 def _extreme(choose: Callable[..., Any], combine: Any) -> Callable[..., Any]:
@@ -228,7 +195,7 @@ def _extreme(choose: Callable[..., Any], combine: Any) -> Callable[..., Any]:
 
 
 _BUILTINS: dict[str, Any] = {
-    "int": _Integer, "float": _Float, "list": _List, "tuple": _Tuple, "range": _range, "len": _len,
+    "int": _Integer, "float": _Float, "list": _List, "tuple": _Tuple, "range": ranged, "len": _len,
     "enumerate": _enumerate, "min": _extreme(min, private.functions.Min), "max": _extreme(max, private.functions.Max),
 }  # fmt: skip
 
@@ -339,6 +306,8 @@ class _Symbolic(TorchFunctionMode):
             return self._norm(*args)
         if function is torch.arange and _any_symbolic((*args, *kwargs.values())):
             return self._arange(*args, **kwargs)
+        if function is torch.normal and _any_symbolic((kwargs.get("size"),)):  # it has no symbolic path
+            return self._from(torch.empty(self._to(kwargs["size"]), dtype=kwargs.get("dtype"), device="meta"))
         symbolic_args, symbolic_kwargs = self._to(args), self._to(kwargs)
         try:
             return self._from(function(*symbolic_args, **symbolic_kwargs))

@@ -75,9 +75,15 @@ def number(value: Any, expr: sympy.Expr) -> Any:
 
 
 def from_torch(value: Any) -> Any:
-    """A `torch.SymInt` as a `SymbolicInt`."""
-    node = value.node
-    return number(int(node.hint), node.expr) if node.hint is not None else value
+    """A `torch.SymInt` as a `SymbolicInt`.
+
+    One without a hint, as torch makes them for sizes of a length that is no constant, gets the traced value.
+    """
+    expr, found = value.node.expr, value.node.hint
+    if found is None and Recorder.current:
+        known = sympy.sympify(expr.xreplace(Recorder.current.values))
+        found = known if known.is_Integer else None
+    return number(int(found), expr) if found is not None else value
 
 
 def is_symbolic(value: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import sympy
 import torch
 
-from verify.derive import configurations, private
+from verify.derive import configurations, per_layer, private
 from verify.derive.errors import DeriveError
 from verify.derive.instances import deadline, lacking
 from verify.derive.lists import SymbolicList, SymbolicTuple
@@ -22,6 +22,7 @@ from verify.derive.symbols import (
     SymbolicInt,
     SymbolicStr,
     expression,
+    from_torch,
     plain,
     symbol,
 )
@@ -130,6 +131,7 @@ def _traced(target: Target, keywords: Mapping[str, Any], seconds: float) -> Trac
         finally:
             for hook in hooks:
                 hook.remove()
+    recorder.switches.update({path: (value, per_layer.FIELDS) for path, value in per_layer.switches(values).items()})
     return Traced(
         values,
         tuple(_tensors(module, made)),
@@ -164,7 +166,7 @@ def symbolic_keywords(value: Any, recorder: Recorder, path: str = "") -> Any:
     if isinstance(value, list | tuple):
         items = [_entry(item, recorder, f"{path}[{at}]") for at, item in enumerate(value)]
         # A negative number is no size and stays plain, as in `vision_feature_layer`; the length of its list may be one.
-        if all(isinstance(item, int | float | str) and not isinstance(item, bool) for item in items):
+        if all(isinstance(item, int | float | str) for item in items):
             return (SymbolicList if isinstance(value, list) else SymbolicTuple).of(path)(items)
         return type(value)(items)
     return value if isinstance(value, str) else _entry(value, recorder, path)
@@ -210,5 +212,5 @@ def _tensor(
     axes, shape = [], []
     for size in value.shape:
         axes.append(expression(size))
-        shape.append(int(size.node.hint) if isinstance(size, torch.SymInt) else int(plain(size)))
+        shape.append(int(plain(from_torch(size) if isinstance(size, torch.SymInt) else size)))
     return TracedTensor(name, kind, tuple(axes), tuple(shape), *made.get(id(value), ((), sys.maxsize)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from verify.derive.configurations import Keywords, assign, copied, flatten, sections
+from verify.derive.per_layer import FIELDS, PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +30,9 @@ ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "relu2", "silu",
 #: Layers and experts that a spread configuration has at most (layers a few more, to keep their numbers distinct).
 _LAYERS_AT_MOST = 13
 _EXPERTS_AT_MOST = 16
+#: A word in the name of a number of layers that are some of all layers, and the share of these that it becomes:
+#: `num_kv_shared_layers` of Gemma 3n.
+_SHARED, _SHARE = "shared", 4
 #: A size up to this moves by one as well; a larger one by factors and round steps.
 _SMALL = 16
 
@@ -61,7 +65,7 @@ def spread(keywords: Keywords, *, layers: int = _LAYERS_AT_MOST, experts: int = 
         if not _count(value) or value < 2:  # noqa: PLR2004 - one layer stays one layer
             continue
         if _is_layers(path):
-            smaller = min(value, layers)
+            smaller = min(value, layers // _SHARE if _SHARED in _words(path) else layers) or 1
             while smaller in seen:
                 smaller += 1
             seen.add(smaller)
@@ -77,7 +81,19 @@ def movable(keywords: Keywords) -> tuple[str, ...]:
     A switch is not moved: it is part of what the formula is for.
     """
     flat = flatten(keywords)
-    return tuple(path for path, value in flat.items() if _moves(path, value))
+    alike = _alike(keywords)
+    return tuple(path for path, value in flat.items() if path not in alike and _moves(path, value))
+
+
+def _alike(keywords: Keywords) -> set[str]:
+    """Settings of single layers that move with that of the first layer of their kind."""
+    return {
+        f"{start}{name}[{at}]"
+        for start, section in sections(keywords)
+        for name in _kinds(section)
+        for at, kind in enumerate(section["layer_types"])
+        if kind in section["layer_types"][:at]
+    }
 
 
 def vary(
@@ -135,18 +151,37 @@ def _size(value: int, random: Random, together: int) -> int:
 
 
 def _set(keywords: Keywords, path: str, value: Any) -> None:
-    """Set a value; with a number of layers, the lists that have an entry for each layer get its length."""
+    """Set a value; with a number of layers, the lists that have an entry for each layer get its length.
+
+    A setting of one layer becomes that of all layers of its kind; a layer that changes its kind gets its settings.
+    """
     before = flatten(keywords)[path]
-    assign(keywords, path, value)
-    if not _is_layers(path) or value == before:
-        return
     prefix = path.rpartition(".")[0]
     section = next(part for start, part in sections(keywords) if start == (f"{prefix}." if prefix else ""))
-    for name, items in section.items():
-        if isinstance(items, list | tuple) and items and not any(isinstance(item, list | tuple) for item in items):
-            section[name] = type(items)(_fitted(name, list(items), before, value))
-        elif isinstance(items, list | tuple):
-            section[name] = type(items)(_repeated(item, before, value) for item in items)
+    kinds = _kinds(section)
+    assign(keywords, path, value)
+    name, _, at = path[len(prefix) :].removeprefix(".").partition("[")
+    if name in kinds and at:
+        kinds[name][section["layer_types"][int(at.removesuffix("]"))]] = value
+    if _is_layers(path) and value != before:
+        for other, items in section.items():
+            if isinstance(items, list | tuple) and items and not any(isinstance(item, list | tuple) for item in items):
+                section[other] = type(items)(_fitted(other, list(items), before, value))
+            elif isinstance(items, list | tuple):
+                section[other] = type(items)(_repeated(item, before, value) for item in items)
+    for other, values in kinds.items():
+        section[other] = [values[kind] for kind in section["layer_types"]]
+
+
+def _kinds(section: Keywords) -> dict[str, dict[str, Any]]:
+    """The settings of single layers that layers of one kind share, by their list and the kind."""
+    words = section.get("layer_types") or ()
+    found: dict[str, dict[str, Any]] = {}
+    for name in filter(None, str(section.get(FIELDS) or "").split(",")):
+        items = section[f"{PREFIX}{name}"]
+        if len({*zip(words, items, strict=False)}) == len({*words}) and len(words) == len(items):
+            found[f"{PREFIX}{name}"] = dict(zip(words, items, strict=True))
+    return found
 
 
 def _fitted(name: str, items: list[Any], before: int, now: int) -> list[Any]:
