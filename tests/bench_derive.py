@@ -13,6 +13,7 @@ from statistics import median
 from verify.derive import census, classes, configurations
 from verify.derive.instances import instance
 from verify.errors import VerifyError
+from verify.evidence.meta import silence
 
 EVERY = int(os.environ.get("VERIFY_EVERY", "6"))
 
@@ -37,7 +38,7 @@ def main() -> None:
     wanted = census.subjects(("causal",))[::EVERY]
     rows = [row for row in census.run(wanted, workers=1) if row.result in {"exact", "piecewise"}]
     building: list[float] = []
-    with classes.silence():
+    with silence():
         for row in rows:
             try:
                 building.append(built(row.type))

@@ -11,6 +11,7 @@ from verify.derive.confirm import derive
 from verify.derive.errors import DeriveError
 from verify.derive.expressions import Expression
 from verify.derive.formula import Condition, Derived
+from verify.evidence.meta import silence
 
 LLAMA = {"hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 24, "vocab_size": 128,
          "intermediate_size": 96, "num_hidden_layers": 3}  # fmt: skip
@@ -21,7 +22,7 @@ FALCON = {"hidden_size": 32, "num_attention_heads": 4, "num_kv_heads": 2, "num_h
 
 def flipped(model_type: str, values: dict[str, Any]) -> tuple[dict[str, Any], Derived, Table]:
     target = classes.find(model_type)
-    with classes.silence():
+    with silence():
         keywords = configurations.keywords(target.config_class, values)
         derived = derive(target, keywords)
         found = booleans.table(target, keywords, derived)

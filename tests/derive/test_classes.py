@@ -7,6 +7,7 @@ import transformers
 
 from verify.derive import classes
 from verify.errors import UnavailableError, UnknownArchitectureError, VerifyError
+from verify.evidence.meta import silence
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,6 @@ def test_a_class_that_needs_a_package() -> None:
 def test_silence_puts_the_verbosity_back() -> None:
     logging = transformers.utils.logging
     before = logging.get_verbosity()
-    with pytest.raises(VerifyError), classes.silence():
+    with pytest.raises(VerifyError), silence():
         raise VerifyError("as it may happen")
     assert logging.get_verbosity() == before

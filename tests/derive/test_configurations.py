@@ -7,10 +7,11 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from verify.derive import classes, configurations
+from verify.derive import configurations
 from verify.derive.configurations import CLASS
 from verify.derive.defaults import DEFAULTS
 from verify.errors import ConfigError
+from verify.evidence.meta import silence
 
 TYPES = ("llama", "gemma2", "jamba", "deepseek_v3", "t5", "bert", "clip", "llava", "gpt_neo", "swin", "mllama")
 
@@ -93,7 +94,7 @@ def test_a_part_that_is_no_configuration_class() -> None:
 @pytest.mark.parametrize("model_type", sorted(set(DEFAULTS) - {"rag"}))
 def test_what_a_class_needs_beside_its_defaults_is_enough(model_type: str) -> None:
     config_class = transformers.CONFIG_MAPPING[model_type]
-    with classes.silence():
+    with silence():
         keywords = configurations.keywords(config_class)
         configurations.build(config_class, keywords)
     assert keywords

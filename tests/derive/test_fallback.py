@@ -16,6 +16,7 @@ from verify.cli import main
 from verify.derive import classes, configurations, confirm, library
 from verify.derive.formula import Confirmation, Derived
 from verify.errors import VerifyError
+from verify.evidence.meta import silence
 from verify.pipeline import check
 from verify.roles import Cause
 from verify.verification import Verdict
@@ -48,7 +49,7 @@ MODELS: dict[str, dict[str, Any]] = {
 def saved(model_type: str, folder: Path) -> int:
     """Write a small model of a type; returns the elements of its parameters."""
     target = classes.find(model_type)
-    with classes.silence():
+    with silence():
         keywords = configurations.keywords(target.config_class)
         for path, value in MODELS[model_type].items():
             configurations.assign(keywords, path, value)

@@ -17,6 +17,7 @@ from verify.derive import classes, configurations, confirm, instances, library, 
 from verify.derive.formula import Confirmation
 from verify.derive.variation import movable, spread, vary
 from verify.errors import ConfigError, FormatError, UnknownArchitectureError, VerifyError
+from verify.evidence.meta import silence
 
 #: Quick ones of each sort: dense, experts, encoder and decoder, images, images in stages, two towers.
 SAMPLE = ("arcee", "flex_olmo", "mvp", "dinov2", "swin", "siglip")
@@ -128,7 +129,7 @@ def test_what_transformers_writes_is_counted_as_it_builds_it(model_type: str) ->
     entry, counted = library.find(model_type), 0
     target = classes.find(model_type, entry.shelf.class_name)
     random = Random(7)  # noqa: S311 - no secret
-    with classes.silence():
+    with silence():
         given = spread(configurations.keywords(target.config_class))
         paths = [path for path in movable(given) if path.partition("[")[0] in entry.values]
         for _ in range(60):
@@ -208,7 +209,7 @@ def test_a_type_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 def test_a_confirmed_formula_is_kept_and_widened_by_its_switches(tmp_path: Path) -> None:
     target = classes.find("arcee")
-    with classes.silence():
+    with silence():
         derived = confirm.derive(target, configurations.keywords(target.config_class))
     assert publish.publish(target, derived, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["arcee.causal.json"]

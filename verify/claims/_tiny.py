@@ -7,15 +7,14 @@ machine. Without torch and transformers each raises `UnavailableError`, which ma
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
 from importlib.util import find_spec
-from logging import CRITICAL
 from typing import TYPE_CHECKING, Any
 
 from verify.errors import UnavailableError
+from verify.evidence.meta import silence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import torch
 
@@ -38,7 +37,7 @@ def build(name: str, **values: object) -> Any:
     import transformers
 
     model_class = getattr(transformers, name)
-    with _quiet(transformers.utils.logging), torch.random.fork_rng(devices=[]):
+    with silence(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         settings = model_class.config_class(**values)
         return model_class._from_config(settings, attn_implementation="eager").eval()  # noqa: SLF001 (what AutoModel calls)
@@ -48,19 +47,6 @@ def _require(*packages: str) -> None:
     for package in packages:
         if not find_spec(package):
             raise UnavailableError(f"{package} is not installed")
-
-
-@contextmanager
-def _quiet(logging: Any) -> Iterator[None]:
-    """No advice of transformers about configs this small."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(verbosity)
 
 
 def llama(**values: object) -> Any:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from verify.derive import classes, configurations
 from verify.errors import VerifyError
+from verify.evidence.meta import silence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -226,7 +227,7 @@ def _fork(subject: tuple[str, str], memory: int, library: Path | None) -> tuple[
     try:
         os.close(readable)
         _bound(memory)
-        with classes.silence():
+        with silence():
             found = row(*subject, library) if library else row(*subject)
         os.write(writable, _csv([found], header=False).encode())
         code = 0

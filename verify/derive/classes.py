@@ -7,16 +7,14 @@ Source: `transformers/models/auto/configuration_auto.py` (`CONFIG_MAPPING_NAMES`
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from logging import CRITICAL
 from typing import TYPE_CHECKING, Any
 
 from verify.errors import ConfigError, UnavailableError, UnknownArchitectureError, VerifyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from types import ModuleType
 
 #: The tables of each kind, best first. Among all of them the first one that lists a type decides its kind:
@@ -282,17 +280,3 @@ def _modeling() -> ModuleType:
     from transformers.models.auto import modeling_auto
 
     return modeling_auto
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """No warnings and no log lines of transformers: what it says about a config is advice about running it."""
-    logging = _transformers().utils.logging
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(verbosity)

@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from verify.derive import per_layer
-from verify.derive.classes import silence
 from verify.derive.defaults import DEFAULTS
 from verify.errors import ConfigError, VerifyError
+from verify.evidence.meta import silence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from verify.derive.classes import silence
 from verify.derive.configurations import Keywords, assign, copied, flatten
 from verify.derive.errors import DeriveError
 from verify.derive.expressions import INDICES, Expression
@@ -24,6 +23,7 @@ from verify.derive.points import Point, beginning, built, difference, pattern, p
 from verify.derive.search import Search
 from verify.derive.variation import ACTIVATIONS
 from verify.errors import VerifyError
+from verify.evidence.meta import silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable

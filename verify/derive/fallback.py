@@ -13,6 +13,7 @@ from verify.derive import library, terms
 from verify.derive.errors import DeriveError
 from verify.errors import UnavailableError, UnknownArchitectureError, VerifyError
 from verify.evidence.base import Strength
+from verify.evidence.meta import silence
 from verify.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def derived(gathered: Gathered, config: Config) -> tuple[Code, Formula]:
         VerifyError: The class rejects the config, or how it is stored is not known.
     """
     values = gathered.file.config
-    classes = _classes(config)
-    with classes.silence():
+    _require_type(config)
+    with silence():
         target, module = _built(gathered, values)
         found, pieces = _found(target, values, module)
     config.set_aside(*(key for key in values if _knows(module.config, key)))
@@ -85,7 +86,7 @@ def derived(gathered: Gathered, config: Config) -> tuple[Code, Formula]:
     return made, architectures.predict(cast("Family", made), config)
 
 
-def _classes(config: Config) -> Any:
+def _require_type(config: Config) -> None:
     from verify.derive import classes
 
     name = config.text("model_type")
@@ -99,7 +100,6 @@ def _classes(config: Config) -> Any:
         ) from error
     if name not in known:
         architectures.find(name)  # says what there are formulas for
-    return classes
 
 
 def _built(gathered: Gathered, values: Mapping[str, Any]) -> tuple[Target, Any]:

@@ -23,6 +23,7 @@ from verify.derive import on_disk_rules as private
 from verify.derive.on_disk_convert import Conversion, Group, Shape, collect
 from verify.derive.on_disk_names import in_order, rename_all
 from verify.errors import FormatError, VerifyError
+from verify.evidence.meta import silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -134,7 +135,7 @@ def layout(model: Any) -> dict[str, Shape]:
     """
     private.require()
     try:
-        with private.silence():
+        with silence():
             return _layout(model)
     except VerifyError:
         raise
@@ -157,7 +158,7 @@ def implementation(model: Any, stored: Mapping[str, Shape], flat: Collection[str
     """
     version = private.require()
     try:
-        with private.silence():
+        with silence():
             return _loaded(model, stored, flat, version)
     except VerifyError:
         raise

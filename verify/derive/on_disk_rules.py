@@ -8,16 +8,13 @@ parts scoped to them; `core_model_loading.rename_source_key` applies all renamin
 from __future__ import annotations
 
 import re
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
-from logging import CRITICAL
 from typing import TYPE_CHECKING, Any
 
 from verify.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from verify.derive.on_disk_names import Rename
 
@@ -93,18 +90,3 @@ def _rules(transforms: Sequence[Any]) -> Rules:
         converters={pattern: each for each in converters for pattern in each.source_patterns},
         numbers=None if stateful else frozenset(re.findall(r"\d+", " ".join(texts))),
     )
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """No log line and no warning: transformers speaks of models that are to be run."""
-    from transformers.utils import logging
-
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(verbosity)

@@ -20,6 +20,7 @@ from verify.derive.expressions import INDICES, Expression
 from verify.derive.instances import module
 from verify.derive.variation import differs, movable, spread, vary
 from verify.errors import ConfigError, VerifyError
+from verify.evidence.meta import silence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -109,7 +110,7 @@ def stale(entry: Entry) -> str:
     from verify.derive import classes, confirm
 
     target = classes.find(entry.shelf.model_type, entry.shelf.class_name)
-    with classes.silence():
+    with silence():
         given = keywords(target.config_class)
         start = points.beginning(target, given) or points.built(target, given)
         for at in (given, start.keywords, *_random(target, start.keywords, _WRITTEN)):
@@ -340,7 +341,7 @@ def widen(model_type: str, kind: str, folder: Path = library.FOLDER, *, seconds:
 
     entry = library.read(folder / f"{model_type}.{kind}.json")
     target = replace(classes.find(model_type, entry.shelf.class_name), kind=kind)
-    with classes.silence():
+    with silence():
         found = booleans.table(target, keywords(target.config_class), entry.derived, seconds=seconds)
         changes = tuple(change for change in found.changes if change.derived.confirmation.confirmed)
         wider = booleans.merged(entry.derived, replace(found, changes=changes))

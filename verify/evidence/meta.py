@@ -98,7 +98,7 @@ def implementation(config: Mapping[str, object]) -> Iterator[Implementation]:
     _require()
     plain = _without(config, _NOT_SHAPES)
     transformers = _import()
-    with _silence(transformers):
+    with silence():
         settings = _settings(transformers, plain)
         yield Implementation(transformers.__version__, _model_class(transformers, plain, settings), settings)
 
@@ -143,7 +143,7 @@ def build(config: Mapping[str, object], *, model: str) -> Built:
     _require()
     plain = _without(config, _NOT_SHAPES)
     transformers = _import()
-    with _silence(transformers):
+    with silence():
         settings = _settings(transformers, plain)
         model_class = _model_class(transformers, plain, settings)
         module = _build(model_class, settings)
@@ -180,7 +180,7 @@ def defaults(model_type: str) -> Evidence:
     """
     _require()
     transformers = _import()
-    with _silence(transformers):
+    with silence():
         settings = _settings(transformers, {"model_type": model_type})
     where = f"transformers {transformers.__version__}, {type(settings).__name__}"
     return Evidence(model_type, Strength.META, "meta", where, config=settings.to_dict())
@@ -210,9 +210,13 @@ def _import() -> ModuleType:
 
 
 @contextmanager
-def _silence(transformers: ModuleType) -> Iterator[None]:
-    """No warnings and no log lines of transformers: what it says about a config is advice about running it."""
-    logging = transformers.utils.logging
+def silence() -> Iterator[None]:
+    """No warnings and no log lines of transformers: what it says about a config is advice about running it.
+
+    Raises:
+        UnavailableError: transformers cannot be imported.
+    """
+    logging = _import().utils.logging
     verbosity = logging.get_verbosity()
     logging.set_verbosity(CRITICAL)
     try:
