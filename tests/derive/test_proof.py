@@ -24,6 +24,7 @@ from verify.derive.printing import text as printed
 from verify.derive.proof import Proof, prove
 from verify.derive.proof_algebra import Algebra
 from verify.errors import ConfigError
+from verify.evidence.meta import silence
 from verify.formula import Formula, Layers, Term
 from verify.symbols import Size
 
@@ -68,13 +69,13 @@ def _switched(base: Values, groups: list[Mapping[str, tuple[object, ...]]]) -> I
 
 
 def keywords(values: Values) -> tuple[Target, Keywords]:
-    with classes.silence():
+    with silence():
         target = classes.find_for(values)
         return target, configurations.keywords(target.config_class, dict(values))
 
 
 def proved(chosen: list[tuple[Target, Keywords]], **options: Any) -> Proof:
-    with classes.silence():
+    with silence():
         return prove(chosen[0][0], [start for _, start in chosen], **options)
 
 
@@ -139,7 +140,7 @@ def test_known_regions_are_proved_without_another_trace(monkeypatch: pytest.Monk
     from verify.derive.formula import Confirmation, Derived, from_json
 
     target, start = keywords(BUILT["qwen3_moe"])
-    with classes.silence():
+    with silence():
         region, _ = confirm.traced(target, start)
     derived = from_json(Derived("qwen3_moe", "Qwen3MoeForCausalLM", "", (region,), Confirmation()).to_json())
     monkeypatch.setattr(proof_regions, "traced", None)

@@ -14,17 +14,7 @@ from hub import shapes
 
 from verify import cli
 
-CONFIG = {
-    "model_type": "llama",
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 8,
-    "intermediate_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "vocab_size": 32,
-    "tie_word_embeddings": False,
-}
+CONFIG = shapes.TINY_LLAMA
 HEADER = file("{}")
 DEEP = "[" * 100_000
 

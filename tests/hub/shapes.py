@@ -13,6 +13,19 @@ from typing import Any, NamedTuple
 
 BITS = {"F4": 4, "F8_E4M3": 8, "U8": 8, "BOOL": 8, "BF16": 16, "F16": 16, "F32": 32, "I64": 64}
 
+#: A llama so small that any of it can be written in a test.
+TINY_LLAMA = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 8,
+    "intermediate_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "vocab_size": 32,
+    "tie_word_embeddings": False,
+}
+
 LLAMA_2_7B: Mapping[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
