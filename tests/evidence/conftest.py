@@ -8,7 +8,7 @@ from hub import shapes
 from hub.server import Hub
 from hub.shapes import Stored
 
-from verify.evidence import hub_waits
+from verify.evidence import hub_direct, hub_waits
 
 TWO_TENSORS = [Stored("a", "F32", (2, 3)), Stored("b", "BF16", (5,))]
 
@@ -18,6 +18,12 @@ def folder(tmp_path: Path) -> Path:
     """A checkpoint of two shards with one tensor each."""
     shapes.write_repository(tmp_path / "m", {"model_type": "x"}, TWO_TENSORS, shards=2)
     return tmp_path / "m"
+
+
+@pytest.fixture(params=["direct", "httpx2"])
+def _either_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once each with the connections of our own, and with huggingface_hub's client."""
+    monkeypatch.setattr(hub_direct, "serves_here", lambda: request.param == "direct")
 
 
 class Clock:

@@ -36,6 +36,8 @@ _LEFT_OUT = {
 }
 _COMPUTED = {"rope_freqs", "rope_factors_long", "rope_factors_short", "blk.{}.attn_rot_embd"}
 
+Shapes = dict[str, tuple[int, ...]]
+
 LLAMA = {"block_count": 1, "embedding_length": 4, "feed_forward_length": 6, "attention.head_count": 2, "vocab_size": 5}
 LLAMA_SHAPES = {
     "token_embd.weight": (5, 4),
@@ -258,7 +260,7 @@ def test_quantised_blocks_keep_their_type_their_shape_and_their_bytes(tmp_path: 
 def test_the_copy_of_a_tied_head_is_explained(tmp_path: Path) -> None:
     """The converter wrote one for GPT-2 until 2024."""
     keys = {"block_count": 1, "embedding_length": 4, "attention.head_count": 2, "vocab_size": 5, "context_length": 7}
-    linear = {"attn_qkv": (12, 4), "attn_output": (4, 4), "ffn_up": (16, 4), "ffn_down": (4, 16)}
+    linear: Shapes = {"attn_qkv": (12, 4), "attn_output": (4, 4), "ffn_up": (16, 4), "ffn_down": (4, 16)}
     layer = {f"blk.0.{name}.weight": shape for name, shape in linear.items()}
     layer |= {f"blk.0.{name}.bias": shape[:1] for name, shape in linear.items()}
     norms = {
@@ -320,7 +322,12 @@ def test_experts_one_by_one_as_in_the_first_mixtrals(tmp_path: Path) -> None:
 def test_the_three_falcons(norms: tuple[str, ...], groups: int, tmp_path: Path) -> None:
     """40B has two norms and several key/value heads, Falcon 2 one and several, 7B one and one."""
     keys = LLAMA | {"attention.head_count_kv": groups, "feed_forward_length": 16}
-    linear = {"attn_qkv": (4 + 2 * groups * 2, 4), "attn_output": (4, 4), "ffn_up": (16, 4), "ffn_down": (4, 16)}
+    linear: Shapes = {
+        "attn_qkv": (4 + 2 * groups * 2, 4),
+        "attn_output": (4, 4),
+        "ffn_up": (16, 4),
+        "ffn_down": (4, 16),
+    }
     tensors = {f"blk.0.{name}.weight": shape for name, shape in linear.items()}
     tensors |= {f"blk.0.{name}.{end}": (4,) for name in norms for end in ("weight", "bias")}
     tensors |= {"token_embd.weight": (5, 4), "output_norm.weight": (4,), "output_norm.bias": (4,)}
@@ -341,7 +348,7 @@ def test_latent_attention_as_it_was_before_april_2025(tmp_path: Path) -> None:
         "expert_shared_count": 1,
         "expert_feed_forward_length": 9,
     }
-    attention = {"blk.0.attn_q.weight": (2 * 7, 4), "blk.0.attn_output.weight": (4, 2 * 7)}
+    attention: Shapes = {"blk.0.attn_q.weight": (2 * 7, 4), "blk.0.attn_output.weight": (4, 2 * 7)}
     attention |= {"blk.0.attn_kv_a_mqa.weight": (3 + 2, 4), "blk.0.attn_kv_a_norm.weight": (3,)}
     attention |= {"blk.0.attn_kv_b.weight": (2 * (5 + 7), 3)}
     others = {

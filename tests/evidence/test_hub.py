@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from hub import shapes
-from hub.server import Fault, Hub, Request
+from hub.faults import Fault
+from hub.server import Hub, Request
 from hub.shapes import Stored
 
 from verify.errors import AccessError, FormatError, NetworkError, NotFoundError, UsageError
@@ -43,7 +44,7 @@ def test_the_real_client_takes_the_loopback_hub_for_the_hub(hub: Hub, folder: Pa
     assert Path(api.hf_hub_download(MODEL, "config.json")).read_bytes() == (folder / "config.json").read_bytes()
     assert Path(api.hf_hub_download(MODEL, FIRST)).read_bytes() == (folder / FIRST).read_bytes()
     assert api.model_info(MODEL, expand=["sha"]).sha == sha
-    listed = {entry.path: entry.size for entry in api.list_repo_tree(MODEL, recursive=True)}
+    listed = {entry.path: getattr(entry, "size", None) for entry in api.list_repo_tree(MODEL, recursive=True)}
     assert listed == {path.name: path.stat().st_size for path in folder.iterdir()}
     assert [entry.path for entry in api.get_paths_info(MODEL, ["config.json", "none"])] == ["config.json"]
 
@@ -279,3 +280,17 @@ def test_deepseek_v3_is_the_same_in_one_request_by_ranges_and_in_the_folder(hub:
     assert at_once.tensors == by_range.tensors == local.read(tmp_path, model="").tensors
     assert len(of_storage(hub)) == 163
     assert at_once.problems == by_range.problems == ()
+
+
+def test_nothing_is_imported_that_takes_long(hub: Hub, folder: Path) -> None:
+    """Without a token, a proxy or a client of the user, huggingface_hub's client is not needed: 0.2 s."""
+    hub.add(MODEL, folder)
+    code = (
+        "import sys\nfrom verify.evidence import hub\n"
+        f"assert len(hub.read({MODEL!r}).tensors) == 2\n"
+        "print(sorted({'huggingface_hub.utils', 'httpx2', 'h11', 'rich', 'yaml'} & sys.modules.keys()))"
+    )
+    environment = {name: value for name, value in os.environ.items() if "TOKEN" not in name}
+    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder.parent)}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"

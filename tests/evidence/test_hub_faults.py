@@ -19,7 +19,7 @@ from verify.evidence import hub_one_request, hub_waits, local
 from verify.evidence.hub_http import Http
 
 if TYPE_CHECKING:
-    from conftest import Clock
+    from evidence.conftest import Clock
 
 MODEL = "owner/name"
 FIRST = "model-00001-of-00002.safetensors"
@@ -28,6 +28,7 @@ CONNECTION = ["drop", "cut", "short"]
 RANGES = ["less", "shifted", "nowhere", "zip", "gzip"]
 
 
+@pytest.mark.usefixtures("_either_client")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -54,6 +55,7 @@ def test_passing_fault_is_mended_by_another_attempt(ranges: Hub, folder: Path, f
     assert passing.times == 0
 
 
+@pytest.mark.usefixtures("_either_client")
 @pytest.mark.parametrize("kind", ["drop", "short", "gzip", "status"])
 def test_one_request_answer_that_fails_is_replaced_by_ranges(hub: Hub, folder: Path, clock: "Clock", kind: str) -> None:
     hub.add(MODEL, folder)
@@ -66,6 +68,7 @@ def test_one_request_answer_that_fails_is_replaced_by_ranges(hub: Hub, folder: P
     assert ("range requests" in evidence.note) == (kind != "gzip")
 
 
+@pytest.mark.usefixtures("_either_client")
 @pytest.mark.parametrize("kind", [*CONNECTION, *RANGES])
 def test_storage_that_never_mends_is_named_without_its_signature(ranges: Hub, kind: str) -> None:
     ranges.fail(Fault(kind, times=99, origin="cdn"))  # type: ignore[arg-type]
@@ -75,6 +78,7 @@ def test_storage_that_never_mends_is_named_without_its_signature(ranges: Hub, ki
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("_either_client")
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_signature_that_has_run_out_is_asked_for_again(ranges: Hub, status: int) -> None:
     ranges.fail(Fault("status", times=99, status=status, origin="cdn"))
@@ -149,6 +153,7 @@ def test_server_that_asks_for_an_hour_is_not_waited_for(ranges: Hub, clock: "Clo
     assert len(ranges.requests) == 1
 
 
+@pytest.mark.usefixtures("_either_client")
 @pytest.mark.parametrize("path", [MODEL, "config.json", INDEX])
 @pytest.mark.parametrize("kind", ["stall", "drip", "dribble"])
 def test_slow_server_is_left_in_time(
@@ -164,6 +169,7 @@ def test_slow_server_is_left_in_time(
         remote.read(MODEL, timeout=8 * DRIP)
 
 
+@pytest.mark.usefixtures("_either_client")
 def test_headers_that_do_not_end_are_left_behind(hub: Hub, folder: Path) -> None:
     hub.add(MODEL, folder)
     # A minute of headers, of which each byte comes in time.
@@ -180,6 +186,7 @@ def test_long_answer_is_not_taken_for_a_slow_one(clock: "Clock") -> None:
     assert budget.left == 10.0
 
 
+@pytest.mark.usefixtures("_either_client")
 @pytest.mark.parametrize(
     ("location", "says"),
     [

@@ -233,7 +233,7 @@ def test_client_that_the_user_has_set_is_used(hub: Hub, folder: Path) -> None:
 
     seen: list[str] = []
     hub.add(MODEL, folder)
-    assert hub_session.threads() == 32
+    assert hub_session.threads() == 64
     set_client_factory(lambda: httpx2.Client(event_hooks={"request": [lambda request: seen.append(request.url.path)]}))
     try:
         assert hub_session.threads() == 16

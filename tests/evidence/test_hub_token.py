@@ -27,8 +27,8 @@ INDEX = "model.safetensors.index.json"
 
 FAULTS = [
     *(Fault("status", times=99, status=status) for status in (302, 400, 401, 403, 404, 418, 429, 500, 503)),
-    *(Fault(kind, times=99) for kind in ("drop", "cut", "short", "stall", "drip", "dribble")),  # type: ignore[arg-type]
-    *(Fault(kind, times=99, origin="cdn") for kind in ("drop", "short", "less", "shifted", "zip", "gzip", "stall")),  # type: ignore[arg-type]
+    *(Fault(kind, times=99) for kind in ("drop", "cut", "short", "stall", "drip", "dribble")),
+    *(Fault(kind, times=99, origin="cdn") for kind in ("drop", "short", "less", "shifted", "zip", "gzip", "stall")),
     *(Fault("status", times=99, origin="cdn", status=status) for status in (401, 403, 404, 416, 500)),
     *(Fault("body", times=99, path=path, body=b"<html>") for path in (MODEL, "config.json", INDEX, ".safetensors")),
     Fault("status", times=99, status=401, headers={"X-Error-Message": "Invalid credentials in Authorization header"}),
@@ -51,28 +51,36 @@ def everything(error: BaseException) -> str:
 @pytest.fixture
 def debugged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """What all libraries log where they log all they can; and nobody waits."""
-    from huggingface_hub import constants
-
     monkeypatch.setattr(hub_waits, "FIRST_PAUSE", 0.0)
     monkeypatch.setattr(hub_waits, "_resume", {})
-    monkeypatch.setattr(constants, "HF_DEBUG", True)
     monkeypatch.setattr(logging.getLogger("huggingface_hub"), "propagate", True)
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, "huggingface_hub")
     return caplog
 
 
+@pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.path}{fault.origin}")
 def test_token_is_nowhere_whatever_fails(
-    hub: Hub, folder: Path, fault: Fault, debugged: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    hub: Hub,
+    folder: Path,
+    fault: Fault,
+    debugged: pytest.LogCaptureFixture,
+    *,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    debug: bool,
 ) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_DEBUG", debug)  # True: through huggingface_hub's client, which tells of each
     hub.tokens.add(CANARY)
     hub.add(MODEL, folder).gated = True
     hub.one_request = False
     hub.fail(replace(fault))
     with pytest.raises(VerifyError) as caught:
         remote.read(MODEL, token=CANARY, timeout=4 * DRIP)
-    assert "Send: curl" in debugged.text
+    assert ("Send: curl" in debugged.text) == debug
     assert not any(request.authorized for request in of_storage(hub))
     told = everything(caught.value) + debugged.text + "".join(capfd.readouterr())
     assert "anaryCanary" not in told
@@ -170,3 +178,23 @@ def test_command_line_does_not_show_the_token(hub: Hub, folder: Path) -> None:
     assert run.returncode == 3
     assert "the Hub refuses the token" in run.stderr
     assert "canary" not in (run.stdout + run.stderr).lower()
+
+
+@pytest.mark.parametrize("variables", [{}, {"HF_TOKEN": "hf_a "}, {"HUGGING_FACE_HUB_TOKEN": "hf_b"}, {"HF_TOKEN": ""}])
+@pytest.mark.parametrize("kept", ["", "hf_c\n"])
+@pytest.mark.parametrize("disabled", [False, True])
+def test_token_is_the_one_that_huggingface_hub_finds(
+    variables: dict[str, str], kept: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, disabled: bool
+) -> None:
+    from huggingface_hub import constants
+    from huggingface_hub.utils._headers import build_hf_headers
+
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", disabled)
+    if kept:
+        (tmp_path / "token").write_text(kept)
+    assert hub_token.headers(None).get("authorization") == build_hf_headers().get("authorization")

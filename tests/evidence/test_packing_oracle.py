@@ -1,6 +1,7 @@
 """The layouts are those of the classes in transformers, whose tensors are unpacked here as a file would hold them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def stored(module: torch.nn.Module, prefix: str = "a.") -> list[Tensor]:
     ]
 
 
-def weight(module: torch.nn.Module, section: dict[str, object]) -> tuple[int, ...]:
+def weight(module: torch.nn.Module, section: Mapping[str, object]) -> tuple[int, ...]:
     (found,) = (
         tensor
         for tensor, _ in unpack(stored(module), scheme({"quantization_config": section})).tensors
@@ -109,7 +110,7 @@ def test_a_checkpoint_that_transformers_wrote_in_fp8_is_explained(tmp_path: Path
     from transformers.utils.quantization_config import FineGrainedFP8Config
 
     values = config("fp8", model_type="llama")
-    model = LlamaForCausalLM(LlamaConfig(**{**LLAMA, "dtype": "bfloat16"}))
+    model = LlamaForCausalLM(LlamaConfig.from_dict({**LLAMA, "dtype": "bfloat16"}))
     section = FineGrainedFP8Config(weight_block_size=(128, 128))
     model = replace_with_fp8_linear(model, modules_to_not_convert=["lm_head"], quantization_config=section)
     state = {name: torch.zeros(value.shape, dtype=value.dtype) for name, value in model.state_dict().items()}

@@ -1,6 +1,7 @@
 """What cannot be unpacked is refused in one line that names the tensor or the key, and what was expected."""
 
 import re
+from collections.abc import Mapping
 
 import pytest
 from quantised import FORMATS, LLAMA, check, checkpoint, config
@@ -13,7 +14,7 @@ from verify.tensor import DTYPES, Tensor
 Q = "model.layers.0.self_attn.q_proj"
 
 #: For each fixture a part of the first layer's q_proj with a shape that does not fit the weight.
-WRONG_SHAPES = {
+WRONG_SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "gptq": {"scales": (3, 128), "qzeros": (2, 15), "g_idx": (127,), "qweight": (16, 129)},
     "awq": {"scales": (2, 127), "qzeros": (3, 16), "qweight": (127, 16)},
     "int8": {"SCB": (127,), "weight_format": (2,)},

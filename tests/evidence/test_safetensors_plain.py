@@ -6,7 +6,7 @@ import pytest
 
 from verify.errors import FormatError
 from verify.evidence.safetensors import parse
-from verify.evidence.safetensors_plain import Sizes, read_plain
+from verify.evidence.safetensors_plain import Plain, Sizes, read_plain
 from verify.tensor import DTYPES, Tensor
 
 WEIGHT = {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}
@@ -15,7 +15,7 @@ WEIGHT = {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}
 def test_a_plain_header() -> None:
     text = json.dumps({"__metadata__": {"format": "pt"}, "a": WEIGHT}).encode()
     found = read_plain(text.replace(b", ", b",").replace(b": ", b":"), file="f", sizes=Sizes())
-    assert found == ([Tensor("a", DTYPES["BF16"], (2, 3), "f")], [0], [12], {"format": "pt"})
+    assert found == Plain([Tensor("a", DTYPES["BF16"], (2, 3), "f")], (0,), (12,), {"format": "pt"})
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_the_state_dict_of_a_transformer(tied: bool) -> None:  # noqa: FBT001 - 
         num_key_value_heads=1,
         tie_word_embeddings=tied,
     )
-    model = LlamaForCausalLM(config).to(torch.bfloat16)
+    model = LlamaForCausalLM(config).bfloat16()
     weights = read(saved(model.state_dict()))
     expected = {name: (8 * each.element_size(), tuple(each.shape)) for name, each in model.state_dict().items()}
     assert {tensor.name: (tensor.dtype.bits, tensor.shape) for tensor in weights.tensors} == expected

@@ -27,9 +27,9 @@ FP16 = ("model.fp16-00001-of-", "model.safetensors.index.fp16.json")
 def model() -> Model:
     """A small Llama with a head of its own."""
     sizes = {"vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    others = {"num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": False}
     torch.manual_seed(0)
-    return transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, **heads, tie_word_embeddings=False))
+    return transformers.LlamaForCausalLM(transformers.LlamaConfig.from_dict({**sizes, **others}))
 
 
 def shapes_of(model: Model) -> Shapes:
@@ -94,7 +94,9 @@ def gguf_parts(model: Model, folder: Path, *, tensors: int = 0) -> None:
     writer.add_token_list([f"t{number}" for number in range(config.vocab_size)])
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
     for name, value in model.state_dict().items():
-        writer.add_tensor(names.get_name(name, try_suffixes=(".weight",)), value.numpy())
+        known = names.get_name(name, try_suffixes=(".weight",))
+        assert known is not None
+        writer.add_tensor(known, value.numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -257,7 +259,7 @@ def test_several_quantisations_are_named_and_one_can_be_chosen(
 def test_an_adapter_yields_its_tensors(model: Model, tmp_path: Path, *, safe: bool) -> None:
     from peft import LoraConfig, get_peft_model
 
-    copy = transformers.LlamaForCausalLM(model.config)
+    copy = type(model)(model.config)
     name = "adapter_model.safetensors" if safe else "adapter_model.bin"
     adapter = get_peft_model(copy, LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
     adapter.save_pretrained(tmp_path, safe_serialization=safe)
@@ -272,7 +274,7 @@ def test_an_adapter_yields_its_tensors(model: Model, tmp_path: Path, *, safe: bo
             assert set(shapes(evidence)) == set(file.keys())
 
 
-HOSTILE = {
+HOSTILE: dict[str, Callable[[Path], object]] = {
     "a pipe": os.mkfifo,
     "a folder": lambda path: path.mkdir(),
     "a link out": lambda path: path.symlink_to("/dev/zero"),

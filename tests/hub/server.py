@@ -77,7 +77,7 @@ class Hub:
     """
 
     def __init__(self, *, port: int = 0, cdn_port: int = 0, rtt: float = 0.0) -> None:
-        """Bind the ports; `rtt` seconds per request are slept, and two more for a connection's first."""
+        """Bind the ports; `rtt` seconds per request are slept, and two more for a connection: those of TCP and TLS."""
         self.rtt = rtt
         self.requests: list[Request] = []
         self.tokens = {"hf_good"}
@@ -246,7 +246,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.first = True
+        time.sleep(2 * self.server.hub.rtt)
         self.number = self.server.hub.opened(self.connection)
 
     def finish(self) -> None:
@@ -258,9 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         hub, origin = self.server.hub, self.server.origin
-        if hub.rtt:
-            time.sleep(hub.rtt * (3 if self.first else 1))
-        self.first = False
+        time.sleep(hub.rtt)
         headers = {key.lower(): value for key, value in self.headers.items()}
         body = self.rfile.read(int(headers.get("content-length", "0")))
         path = unquote(urlsplit(self.path).path)
@@ -327,7 +325,7 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="folder that holds owner/name folders")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--cdn-port", type=int, default=0)
-    parser.add_argument("--rtt", type=float, default=0.0, help="seconds per request that are slept")
+    parser.add_argument("--rtt", type=float, default=0.0, help="seconds that are slept per request")
     parser.add_argument("--gated", action="append", default=[], help="a model that needs the token hf_good")
     options = parser.parse_args()
     with Hub(port=options.port, cdn_port=options.cdn_port, rtt=options.rtt) as hub:

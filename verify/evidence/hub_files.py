@@ -4,15 +4,17 @@ A format asks for a few bytes at a time, and a request costs the same for 8 byte
 asked for, the further a format reads the more, and held for a while. What was read is kept in the cache.
 """
 
+import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import quote
 
 from verify.errors import NetworkError, NotFoundError, VerifyError
-from verify.evidence import hub_session, safetensors
+from verify.evidence import hub_session, hub_waits, safetensors
 from verify.evidence.hub_cache import Cache
 from verify.evidence.hub_errors import RefusedError
 from verify.evidence.hub_http import Http
@@ -123,6 +125,15 @@ class HubFiles:
                 pieces.append(data[start - begin : stop - begin])
                 start += len(pieces[-1])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def begin(self, names: Iterable[str]) -> None:
+        """Have the beginnings of files under way before they are asked for.
+
+        Args:
+            names: The files; as many of them as there are threads are begun.
+        """
+        for name in itertools.islice(names, self.threads if self.http is not None else 0):
+            hub_waits.later(partial(self.read, name, 0, 1))
 
     def prove_access(self, file: str) -> None:
         """Ask the Hub for a byte of a file, whatever the cache holds.

@@ -8,20 +8,17 @@ each of those holds the request, and with it the token.
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from verify.errors import NetworkError
 from verify.evidence import hub_session, hub_waits
+from verify.evidence.hub_answers import Address, Answer, Failure, TransportError
 from verify.evidence.hub_errors import RefusedError
 from verify.evidence.hub_ranges import RangeError
 from verify.evidence.hub_waits import Budget
 
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    import httpx2
-
 _Taken = TypeVar("_Taken")
+_Read = TypeVar("_Read", Address, str)
 
 #: Attempts per request. Where nothing changes from one to the next, few are enough.
 TRIES = 5
@@ -80,7 +77,7 @@ class Wanted(Generic[_Taken]):
 
     url: str
     headers: Mapping[str, str]
-    take: "Callable[[httpx2.Response, Budget], _Taken]"
+    take: Callable[[Answer, Budget], _Taken]
     commit: str
     stopped: threading.Event
 
@@ -97,13 +94,11 @@ def attempt(wanted: Wanted[_Taken], budget: Budget) -> _Taken:
         RefusedError: The server refuses.
         NetworkError: Anything else.
     """
-    import httpx2
-
     failure: Exception
     try:
         return _follow(wanted, budget)
-    except (httpx2.RequestError, httpx2.InvalidURL) as error:
-        failure = _failure(error, wanted.url)
+    except TransportError as error:
+        failure = _failure(error, wanted.url, budget)
     except RangeError as error:
         failure = FaultError(Fault(str(error)))
     raise failure
@@ -158,68 +153,67 @@ def too_slow(url: str, budget: Budget) -> NetworkError:
 
 
 def _follow(wanted: Wanted[_Taken], budget: Budget) -> _Taken:
-    import httpx2
-
-    address = first = httpx2.URL(wanted.url)
+    address = first = _read(Address.of, wanted.url)
     sent = dict(wanted.headers)
     for _ in range(_REDIRECTS):
-        if not address.host or address.scheme not in {"http", "https"}:
-            raise NetworkError(f"{shown(str(address))!r} is no address", hint="check HF_ENDPOINT")
         _await_turn(address, wanted.stopped, budget)
-        with _ask(address, sent, budget) as response:
-            _refuse_other(response, wanted)
-            if not response.has_redirect_location:
-                _accept(response, budget, foreign=address.origin != first.origin)
-                return wanted.take(response, budget)
-            target = address.join(response.headers["Location"])
-            first_bytes(response.iter_raw(), _DRAINED, budget)  # an unread body would cost the connection
-        if target.scheme not in {address.scheme, "https"}:
-            raise NetworkError(f"{shown(wanted.url)}: redirected to {target.scheme!r}", expected="https")
+        with hub_session.ask(address, sent, budget) as answer:
+            _refuse_other(answer, wanted)
+            if answer.location is None:
+                _accept(answer, budget, address, foreign=address.origin != first.origin)
+                return wanted.take(answer, budget)
+            first_bytes(answer.raw, _DRAINED, budget)  # an unread body would cost the connection
+        url = _read(address.join, answer.location)
+        scheme = url.partition(":")[0]
+        if scheme not in {address.scheme, "https"}:
+            raise NetworkError(f"{shown(wanted.url)}: redirected to {scheme!r}", expected="https")
+        target = _read(Address.of, url)
         if target.origin != address.origin:
-            # httpx2 keeps the token on a redirect from http to https of one host; nothing needs that.
+            target = target._replace(user="")
             sent = {key: value for key, value in sent.items() if key.lower() != "authorization"}
         address = target
     raise NetworkError(f"{shown(wanted.url)}: more than {_REDIRECTS} redirects", hint="check HF_ENDPOINT")
 
 
-def _await_turn(address: "httpx2.URL", stopped: threading.Event, budget: Budget) -> None:
+def _read(how: Callable[[str], _Read], url: str) -> _Read:
+    try:
+        return how(url)
+    except ValueError:
+        raise NetworkError(f"{shown(url)!r} is no address", hint="check HF_ENDPOINT") from None
+
+
+def _await_turn(address: Address, stopped: threading.Event, budget: Budget) -> None:
     """Wait where the server has asked for it, whichever thread has heard it."""
-    wait = hub_waits.held(str(address.origin))
+    wait = hub_waits.held(address.origin)
     if wait >= budget.left > 0:
         raise NetworkError(f"{address.host} asks to wait {wait:.0f} s", hint="try again after that")
     hub_waits.pause(stopped, wait)
     if stopped.is_set():
         raise NetworkError(f"{address.host}: the reading was stopped")
     if budget.left <= 0:
-        raise too_slow(str(address), budget)
+        raise too_slow(address.url, budget)
 
 
-def _ask(
-    address: "httpx2.URL", headers: Mapping[str, str], budget: Budget
-) -> "AbstractContextManager[httpx2.Response]":
-    return hub_session.session().stream("GET", address, headers=headers, timeout=budget.step, follow_redirects=False)
-
-
-def _accept(response: "httpx2.Response", budget: Budget, *, foreign: bool) -> None:
+def _accept(answer: Answer, budget: Budget, address: Address, *, foreign: bool) -> None:
     """Let an answer pass that is one; `foreign` where it is not of the origin that was asked first."""
-    status = response.status_code
+    status = answer.status
     if status < _FIRST_ERROR or status == _RANGE_NOT_SATISFIABLE:
         return
-    first_bytes(response.iter_raw(), _DRAINED, budget)
+    first_bytes(answer.raw, _DRAINED, budget)
     if status in _RETRIED:
-        wait = hub_waits.asked(response.headers)
-        crowded = str(response.url.origin) if status == _TOO_MANY or wait is not None else ""
+        wait = hub_waits.asked(answer.headers)
+        crowded = address.origin if status == _TOO_MANY or wait is not None else ""
         raise FaultError(Fault(f"the server answers {status}", TRIES, wait, crowded))
     if foreign and status in _EXPIRED:
         # Another attempt begins at the Hub, which signs anew.
         raise FaultError(Fault(f"the storage that the Hub leads to answers {status}", tries=_FEW_TRIES))
     raise RefusedError(
-        status, response.headers.get("X-Error-Code", ""), response.headers.get("X-Error-Message", "").strip()
+        status, answer.headers.get("X-Error-Code", ""), answer.headers.get("X-Error-Message", "").strip()
     )
 
 
-def _refuse_other(response: "httpx2.Response", wanted: Wanted[_Taken]) -> None:
-    found = response.headers.get("X-Repo-Commit", wanted.commit)
+def _refuse_other(answer: Answer, wanted: Wanted[_Taken]) -> None:
+    found = answer.headers.get("X-Repo-Commit", wanted.commit)
     if wanted.commit and found != wanted.commit:
         raise NetworkError(
             f"{shown(wanted.url)}: the server answers with commit {found[:80]!r}",
@@ -228,15 +222,16 @@ def _refuse_other(response: "httpx2.Response", wanted: Wanted[_Taken]) -> None:
         )
 
 
-def _failure(error: "httpx2.RequestError | httpx2.InvalidURL", url: str) -> Exception:
-    """What a failure of the client means: something to try again, or not."""
-    import httpx2
-
-    if isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
-        return NetworkError(f"{shown(url)}: {type(error).__name__}", hint="check HF_ENDPOINT")
-    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
-        reason = str(error) or type(error).__name__
-        return FaultError(Fault(f"no connection to {error.request.url.host} ({reason})", tries=_FEW_TRIES))
-    if isinstance(error, httpx2.TimeoutException):
-        return FaultError(Fault("no answer in time"))
-    return FaultError(Fault(f"the connection broke ({type(error).__name__})"))
+def _failure(error: TransportError, url: str, budget: Budget) -> Exception:
+    """What a failure on the way means: something to try again, or not."""
+    match error.failure:
+        case Failure.ADDRESS:
+            return NetworkError(f"{shown(url)}: {error.reason}", hint="check HF_ENDPOINT")
+        case Failure.NO_CONNECTION:
+            return FaultError(Fault(f"no connection to {error.reason}", tries=_FEW_TRIES))
+        case Failure.SLOW:
+            return FaultError(Fault("no answer in time"))
+        case Failure.ENDLESS:
+            return too_slow(url, budget)
+        case Failure.BROKEN:
+            return FaultError(Fault(f"the connection broke ({error.reason})"))

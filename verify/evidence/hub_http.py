@@ -1,23 +1,20 @@
 """How the Hub is read over HTTP: whole answers and ranges, a bounded number of attempts in a bounded time.
 
-It knows URLs and bytes, and neither models nor formats. httpx2 and huggingface_hub are imported inside the functions:
-0.2 s that other evidence need not pay.
+It knows URLs and bytes, and neither models nor formats.
 """
 
 import itertools
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from verify.errors import NetworkError
-from verify.evidence import hub_waits
+from verify.evidence import hub_client, hub_session, hub_waits
+from verify.evidence.hub_answers import Answer
 from verify.evidence.hub_hops import TRIES, Fault, FaultError, Wanted, attempt, first_bytes, shown, too_slow
 from verify.evidence.hub_ranges import Piece, RangeError, expected_range
 from verify.evidence.hub_waits import Budget
-
-if TYPE_CHECKING:
-    import httpx2
 
 _Taken = TypeVar("_Taken")
 
@@ -68,11 +65,11 @@ class Http:
             RefusedError: The server refuses.
         """
 
-        def take(response: "httpx2.Response", budget: Budget) -> Body:
-            data = first_bytes(response.iter_bytes(), limit + 1, budget)
+        def take(answer: Answer, budget: Budget) -> Body:
+            data = first_bytes(answer.decoded, limit + 1, budget)
             if len(data) > limit:
                 raise NetworkError(f"{shown(url)}: more than {limit} bytes", expected="a small JSON file")
-            return Body(data, response.headers.get("X-Repo-Commit", ""))
+            return Body(data, answer.headers.get("X-Repo-Commit", ""))
 
         return self._run(Wanted(url, self.headers, take, commit, self.stopped), tries)
 
@@ -92,9 +89,9 @@ class Http:
             RefusedError: The server refuses.
         """
 
-        def take(response: "httpx2.Response", budget: Budget) -> Piece:
-            found = expected_range(response.status_code, response.headers, start, length)
-            data = first_bytes(response.iter_raw(), found.skip + found.length, budget)[found.skip :]
+        def take(answer: Answer, budget: Budget) -> Piece:
+            found = expected_range(answer.status, answer.headers, start, length)
+            data = first_bytes(answer.raw, found.skip + found.length, budget)[found.skip :]
             if len(data) != found.length:
                 raise RangeError(f"{len(data)} bytes arrived of {found.length}")
             return Piece(data, found.total)
@@ -103,6 +100,9 @@ class Http:
         return self._run(Wanted(url, {**self.headers, **asked}, take, commit, self.stopped), TRIES)
 
     def _run(self, wanted: Wanted[_Taken], tries: int) -> _Taken:
+        if hub_session.is_direct(wanted.url):
+            return self._attempts(wanted, tries, Budget(self.timeout))
+        hub_client.client()  # to import it takes longer than some wait for an answer
         budget = Budget(self.timeout)
         found = hub_waits.within(budget, lambda: self._attempts(wanted, tries, budget))
         if found is None:

@@ -6,6 +6,7 @@ the pinned commit. An answer that was believed is kept in the cache under that c
 """
 
 from math import prod
+from operator import attrgetter, mul
 
 import msgspec
 
@@ -22,6 +23,8 @@ from verify.tensor import Tensor
 LIMIT = 128 * 1024 * 1024
 
 _KEPT = "safetensors-metadata"
+
+_shape, _bits = attrgetter("shape"), attrgetter("dtype.bits")
 
 _Shards = dict[str, tuple[Tensor, ...]]
 
@@ -115,7 +118,7 @@ def _believed(shards: _Shards, files: HubFiles, index: indexes.Index) -> tuple[t
         raise DoubtError("the one-request answer contradicts the index")
     for shard, found in shards.items():
         size = files.sizes.get(shard, 0)
-        least = safetensors.PREFIX_LENGTH + sum(prod(tensor.shape) * tensor.dtype.bits for tensor in found) // 8
+        least = safetensors.PREFIX_LENGTH + sum(map(mul, map(prod, map(_shape, found)), map(_bits, found))) // 8
         if size is not None and not least < size <= least + safetensors.MAX_HEADER_LENGTH:
             raise DoubtError("the one-request answer contradicts the file sizes")
     return tensors, problems

@@ -5,13 +5,18 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from verify.errors import UsageError
-from verify.evidence import hub_repository, hub_token
+from verify.evidence import hub_repository, hub_session, hub_token
 from verify.evidence.hub_cache import Cache
 from verify.evidence.hub_errors import Asked, RefusedError, plain
 from verify.evidence.hub_files import HubFiles
 from verify.evidence.hub_hops import shown
 from verify.evidence.hub_http import Http
 from verify.evidence.hub_progress import Progress, Status, told
+
+# An index, an answer with all headers and a config.json are asked for at once, one of them where the commit was.
+_AT_ONCE = 2
+_PARTS = 2
+_SURELY_SHORT = 96
 
 
 class Opened(NamedTuple):
@@ -55,6 +60,8 @@ def opened(
     """
     http = Http(hub_token.headers(token), timeout)
     status = Status(model)
+    if not kept.recall(revision or hub_repository.MAIN):
+        hub_session.prepare(endpoint, _AT_ONCE, timeout)
     try:
         with told(status, progress):
             info = hub_repository.pin(http, endpoint, model, revision)
@@ -76,6 +83,9 @@ def refuse_name(model: str) -> None:
     Raises:
         UsageError: It cannot.
     """
+    parts = model.split("/")
+    if len(parts) <= _PARTS and len(model) <= _SURELY_SHORT and all(map(_is_plain, parts)):
+        return
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
@@ -83,3 +93,9 @@ def refuse_name(model: str) -> None:
         validate_repo_id(model)
     except HFValidationError as error:
         raise UsageError(str(error), expected="owner/name as on the Hub, or a folder that exists") from None
+
+
+def _is_plain(part: str) -> bool:
+    """Whether nobody would refuse a part of a name: words of letters and digits between single dots and dashes."""
+    words = part.replace("-", ".").replace("_", "").split(".")
+    return part.isascii() and all(map(str.isalnum, words)) and words[-1] != "git"

@@ -138,6 +138,7 @@ def _weights(files: HubFiles, file: str, *, on_main: bool) -> Weights:
             return weights.beside(hub_one_request.read(files, on_main=on_main), files.sizes, file)
         except hub_one_request.DoubtError as error:
             doubt = str(error)
+    files.begin(weights.headers(files.sizes, file))
     found = weights.read(files, file)
     if doubt:
         files.cache.put(files.pinned.commit, _DOUBT, doubt.encode())

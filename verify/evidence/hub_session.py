@@ -1,23 +1,22 @@
-"""The client that requests go through, and how many of its connections may be busy at once.
+"""The connections that requests go through, and how many of them may be busy at once.
 
-It is huggingface_hub's where the user has set a factory there (a proxy, a certificate, a transport). Where not, it is
-one that differs from huggingface_hub's own in the number of idle connections alone: 20 are few where each thread has
-one to the Hub and one to the storage that it leads to, and every connection more costs two round trips, or three.
+They are those of huggingface_hub's client where the user has set a factory there, or where the machine needs what it
+knows: a proxy, certificates of the system. Elsewhere they are direct.
 """
 
-import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 
-if TYPE_CHECKING:
-    import httpx2
+from verify.evidence import hub_client, hub_direct
+from verify.evidence.hub_answers import Address, Answer
+from verify.evidence.hub_waits import Budget
 
 #: Threads of ours, and of a client that keeps 20 idle connections.
-_THREADS = 32
+_THREADS = 64
 _FEW_THREADS = 16
 
-_own: "list[httpx2.Client]" = []
-_lock = threading.Lock()
+_direct = hub_direct.Direct()
 
 
 def threads() -> int:
@@ -25,39 +24,40 @@ def threads() -> int:
     return _FEW_THREADS if _is_set_by_user() else _THREADS
 
 
-def session() -> "httpx2.Client":
-    """The client to use."""
-    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
+def is_direct(url: str) -> bool:
+    """Whether the connections to an address are direct, and what they read ends in time."""
+    from huggingface_hub import constants
 
-    if _is_set_by_user():
-        client: httpx2.Client = get_session()
-        return client
-    with _lock:
-        if not _own:
-            _own.append(_wide())
-        return _own[0]
+    # HF_DEBUG=1 has huggingface_hub's client tell of each request.
+    user = "@" in url.partition("://")[2].partition("/")[0]
+    return not user and not constants.HF_DEBUG and not _is_set_by_user() and hub_direct.serves_here()
+
+
+def ask(address: Address, headers: Mapping[str, str], budget: Budget) -> AbstractContextManager[Answer]:
+    """Send a GET; as `hub_direct.Direct.ask` does."""
+    client = _direct if is_direct(address.full) else hub_client
+    return client.ask(address, headers, budget)
+
+
+def prepare(url: str, count: int, timeout: float) -> None:
+    """Open connections that will be needed, while something else is waited for.
+
+    Args:
+        url: Where to.
+        count: How many.
+        timeout: Seconds for each.
+    """
+    if is_direct(url):
+        with suppress(ValueError):  # said by the first request
+            _direct.prepare(Address.of(url), count, timeout)
 
 
 def close() -> None:
     """Close the connections that are ours; the next request opens new ones."""
-    with _lock:
-        while _own:
-            _own.pop().close()
-
-
-def _wide() -> "httpx2.Client":
-    import httpx2
-    from huggingface_hub.utils import _http
-
-    limits = httpx2.Limits(max_connections=100, max_keepalive_connections=2 * _THREADS)
-    # As `default_client_factory` has it, save for the limits.
-    return httpx2.Client(event_hooks={"request": [_http.hf_request_event_hook]}, timeout=None, limits=limits)
+    _direct.close()
+    hub_client.close()
 
 
 def _is_set_by_user() -> bool:
-    # There is no public way to ask for it; where the names have changed, the client that is there is taken.
-    from huggingface_hub.utils import _http
-
-    with suppress(AttributeError):
-        return _http._GLOBAL_CLIENT_FACTORY is not _http.default_client_factory  # noqa: SLF001
-    return True
+    # Who has set a client has imported what keeps it.
+    return "huggingface_hub.utils._http" in sys.modules and hub_client.is_set_by_user()

@@ -3,10 +3,18 @@
 The token comes from `--token`, HF_TOKEN or where `hf auth login` keeps it, as huggingface_hub finds it.
 """
 
+import os
+import platform
+import sys
+from pathlib import Path
+
 from verify.errors import UsageError
 
 #: The name under which huggingface_hub's caches and servers know this program.
 LIBRARY = "verify-params"
+
+# What huggingface_hub finds a token by, beside a file of its own and a notebook: `get_token` in its utils/_auth.py.
+_VARIABLES = ("HF_OIDC_RESOURCE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 
 class Secret(str):
@@ -37,11 +45,10 @@ def headers(token: str | None) -> dict[str, str]:
     Raises:
         UsageError: It cannot be a token.
     """
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
-
-    built = build_hf_headers(token=secret(token), library_name=LIBRARY)
-    found = {key: Secret(value) if key.lower() == "authorization" else value for key, value in built.items()}
-    del built
+    token = token or _found()
+    found = {"user-agent": f"{LIBRARY}; python/{platform.python_version()}"}
+    if token:
+        found["authorization"] = Secret(f"Bearer {token}")
     # h11 would refuse such a header and quote it, the token with it.
     if not all(value.isascii() and value.isprintable() for value in found.values()):
         raise UsageError(
@@ -50,3 +57,17 @@ def headers(token: str | None) -> dict[str, str]:
             hint="check HF_TOKEN and --token",
         )
     return found
+
+
+def _found() -> Secret | None:
+    """The token that huggingface_hub finds, which is asked only where there may be one: it takes 0.2 s to import."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN:
+        return None
+    somewhere = any(map(os.environ.get, _VARIABLES)) or Path(constants.HF_TOKEN_PATH).exists()
+    if not somewhere and "IPython" not in sys.modules:
+        return None
+    from huggingface_hub import get_token
+
+    return secret(get_token())

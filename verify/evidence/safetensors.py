@@ -45,6 +45,8 @@ _TENSOR, _PLACE, _OWN, _AXIS, _TEXT = 176, 72, 200, 40, 120
 
 _DAMAGED = "download or save the file again"
 _HOSTILE = "no real file has that: do not load this one with other tools either"
+_name_of = operator.attrgetter("name")
+
 _METADATA = "__metadata__"
 _SIZES = frozenset({"shape", "data_offsets"})
 _QUOTES = 8  # in the text of a tensor: around its three keys and its dtype
@@ -190,7 +192,7 @@ class _Found:
             self._count_metadata()
             self.metadata = plain.metadata
             self._charge(_width(piece) * len(piece) + _TEXT * 2 * len(plain.metadata))
-        self._charge(_TENSOR * len(plain.tensors) + _width(piece) * sum(len(tensor.name) for tensor in plain.tensors))
+        self._charge(_TENSOR * len(plain.tensors) + _width(piece) * sum(map(len, map(_name_of, plain.tensors))))
         self.tensors += plain.tensors
         self._begins.extend(plain.begins)
         self._ends.extend(plain.ends)

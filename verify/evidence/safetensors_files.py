@@ -4,6 +4,8 @@ The header is all that is read of a file: https://huggingface.co/docs/safetensor
 shard of each tensor: https://huggingface.co/docs/transformers/big_models, `load_sharded_checkpoint`.
 """
 
+from itertools import chain
+
 from verify.errors import NotFoundError
 from verify.evidence import index as indexes
 from verify.evidence import safetensors
@@ -43,7 +45,7 @@ def _sharded(files: Files, file: str) -> Weights:
             expected=f"the {len(shards)} shards that it names",
             hint="download what is missing",
         )
-    tensors = tuple(tensor for part in each(files, _header, shards) for tensor in part)
+    tensors = tuple(chain.from_iterable(each(files, _header, shards)))
     named = tensors if not folder else (tensor._replace(file=tensor.file.removeprefix(folder)) for tensor in tensors)
     return Weights(
         tensors=tensors,

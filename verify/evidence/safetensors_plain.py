@@ -4,6 +4,8 @@ What is plain here is right by every rule of `verify.evidence.safetensors`; for 
 module looks at it entry by entry. It is only there because it takes a quarter of the time.
 """
 
+from itertools import repeat
+from operator import attrgetter, eq, sub
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -22,6 +24,8 @@ class _Entry(msgspec.Struct, gc=False, frozen=True):
 
 _entries = msgspec.json.Decoder(dict[str, _Entry])
 _metadata = msgspec.json.Decoder(dict[str, str])
+
+_dtype_and_shape, _offsets = attrgetter("dtype", "shape"), attrgetter("data_offsets")
 
 _METADATA = "__metadata__"
 _METADATA_FIRST = b'{"__metadata__":'
@@ -45,8 +49,8 @@ class Plain(NamedTuple):
     """
 
     tensors: list[Tensor]
-    begins: list[int]
-    ends: list[int]
+    begins: tuple[int, ...]
+    ends: tuple[int, ...]
     metadata: dict[str, str] | None
 
 
@@ -101,17 +105,14 @@ def _described(text: bytes) -> dict[str, str]:
 
 
 def _collect(entries: dict[str, _Entry], metadata: dict[str, str] | None, file: str, sizes: Sizes) -> Plain | None:
-    found = Plain([], [], [], metadata)
-    tensor, begins, ends = found.tensors.append, found.begins.append, found.ends.append
+    values = entries.values()
     try:
-        for name, entry in entries.items():
-            dtype, shape, size = sizes[entry.dtype, entry.shape]
-            begin, end = entry.data_offsets or (0, 0)
-            if end - begin != size or end > _SURELY:
-                return None
-            tensor(Tensor(name, dtype, shape, file))
-            begins(begin)
-            ends(end)
-    except LookupError:
+        dtypes, shapes, lengths = zip(*map(sizes.__getitem__, map(_dtype_and_shape, values)), strict=True)
+        begins, ends = zip(*map(_offsets, values), strict=True)
+    except (LookupError, TypeError):  # TypeError: no offsets
         return None
-    return found
+    if max(ends) > _SURELY or not all(map(eq, map(sub, ends, begins), lengths)):
+        return None
+    # As `Tensor(name, dtype, shape, file)` for each; there are tens of thousands.
+    tensors = list(map(tuple.__new__, repeat(Tensor), zip(entries, dtypes, shapes, repeat(file))))
+    return Plain(tensors, begins, ends, metadata)

@@ -122,6 +122,24 @@ def read(files: Files, file: str) -> Weights:
     return beside(_format(file).read(files, file), files.sizes, file)
 
 
+def headers(sizes: Iterable[str], file: str) -> list[str]:
+    """The shards that a safetensors index can be expected to name, before it is read: those that are called like it.
+
+    Args:
+        sizes: Every file of the checkpoint.
+        file: The path of the weights, from `choose`.
+
+    Returns:
+        Their paths, sorted; none for weights that are no such index.
+    """
+    if not is_index(file) or suffix(file) != ".safetensors":
+        return []
+    folder, name = _split(file)
+    base = _base(name)
+    beside = (_split(path) for path in sizes if not is_index(path))
+    return sorted(folder + each for place, each in beside if place == folder and each != base and _base(each) == base)
+
+
 def beside(found: Weights, sizes: Collection[str], file: str) -> Weights:
     """Say of weights that were read what lies beside them and was not.
 
