@@ -163,6 +163,7 @@ def test_proxy_and_missing_certificates_are_for_the_other_client(monkeypatch: py
     serves = hub_direct.serves_here.__wrapped__
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("no_proxy", "localhost")
     assert serves()
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     assert not serves()

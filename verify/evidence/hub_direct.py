@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 #: Bytes that are read at once, and decoded at once.
 _PIECE = 1 << 16
+_PROXIES = frozenset({"all", "http", "https"})
 _GZIP = 16 + zlib.MAX_WBITS
 _FIRST_STATUS = 200
 _known: set[str] = set()
@@ -42,7 +43,7 @@ def serves_here() -> bool:
 
     paths = ssl.get_default_verify_paths()
     # Elsewhere the system has certificates of its own, which OpenSSL does not see.
-    return sys.platform == "linux" and bool(paths.cafile or paths.capath) and not getproxies()
+    return sys.platform == "linux" and bool(paths.cafile or paths.capath) and not _PROXIES & getproxies().keys()
 
 
 class _Received(io.RawIOBase):
