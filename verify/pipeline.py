@@ -235,7 +235,7 @@ def _against_family(found: Subject) -> Verification:
         measured_strength=str(basis.strength) if basis else "",
         findings=(*differences, *findings),
         declared=checks,
-        comparisons=_comparisons(found.formula, stored, code, sides),
+        comparisons=_comparisons(found.formula, expected, stored, code, sides),
         unread=found.config.unread(),
         verdict=_verdict((*differences, *findings)),
         formula_source=found.formula.source,
@@ -313,10 +313,14 @@ def _measure(unpacked: Unpacked, family: Family, expected: Breakdown) -> Breakdo
 
 
 def _comparisons(
-    formula: Formula, stored: Breakdown | None, code: Breakdown | None, known: Triangulation | None
+    formula: Formula,
+    expected: Breakdown,
+    stored: Breakdown | None,
+    code: Breakdown | None,
+    known: Triangulation | None,
 ) -> tuple[Comparison, ...]:
     """Each two of formula, implementation and file, as far as they are at hand."""
-    sides = {"formula": Breakdown(expect(formula.terms)), "implementation": code, "file": stored}
+    sides = {"formula": expected, "implementation": code, "file": stored}
     there = [(name, side) for name, side in sides.items() if side]
     pairs = [_compare(left, right, formula) for place, left in enumerate(there) for right in there[place + 1 :]]
     if known:  # of what it makes of the file, the implementation itself knows best
