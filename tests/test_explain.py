@@ -1,6 +1,6 @@
 """Every difference is found in its slot, and only what the evidence proves is explained."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from verify.architectures import llama, mixtral
@@ -178,8 +178,8 @@ def test_an_expert_out_of_the_row_is_no_expert() -> None:
     gates = {f"model.layers.{layer}.block_sparse_moe.gate.weight": (3, 8) for layer in range(2)}
     rest = {name: shape for name, shape in SHAPES.items() if ".mlp." not in name}
 
-    def found(experts: dict[str, tuple[int, ...]]) -> tuple[Finding, ...]:
-        tensors = [Tensor(name, DTYPES["F16"], shape) for name, shape in (rest | gates | experts).items()]
+    def found(experts: Mapping[str, tuple[int, ...]]) -> tuple[Finding, ...]:
+        tensors = [Tensor(name, DTYPES["F16"], shape) for name, shape in {**rest, **gates, **experts}.items()]
         return explain(expect(expected.terms), expected.extras, measure(unpack(tensors, ""), mixtral.NAMES))
 
     assert found(names) == ()

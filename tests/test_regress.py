@@ -9,6 +9,7 @@ from hub import shapes
 
 from verify.architectures import llama
 from verify.cli import main
+from verify.config import Config
 from verify.formula import Formula
 from verify.regress import Move, compare, from_folder
 
@@ -46,7 +47,7 @@ def test_a_changed_formula_is_1_and_names_model_and_slot(
 ) -> None:
     right = llama.formula
 
-    def without_final_norm(config: object) -> Formula:
+    def without_final_norm(config: Config) -> Formula:
         whole = right(config)
         terms = tuple(term for term in whole.terms if str(term.slot) != "norm.final")
         return Formula(whole.name, whole.source, terms, whole.extras)

@@ -1,6 +1,6 @@
 """Which class implements a model type, and how types without one are refused."""
 
-from types import SimpleNamespace
+from types import ModuleType
 
 import pytest
 import transformers
@@ -85,12 +85,14 @@ def test_a_config_says_which_class() -> None:
     assert classes.find_for(named | {"auto_map": {"AutoConfig": "evil.Config"}}).kind == "base"
 
 
-def test_a_class_that_needs_a_package() -> None:
+def test_a_class_that_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers.utils.import_utils import DummyObject
 
     stand_in = DummyObject("LlamaForCausalLM", (), {"_backends": ["torchaudio", "timm"]})
+    module = ModuleType("transformers")
+    monkeypatch.setattr(module, "LlamaForCausalLM", stand_in, raising=False)
     with pytest.raises(UnavailableError, match="LlamaForCausalLM needs torchaudio, timm"):
-        classes._model_class(SimpleNamespace(LlamaForCausalLM=stand_in), "llama", "LlamaForCausalLM")
+        classes._model_class(module, "llama", "LlamaForCausalLM")
 
 
 def test_silence_puts_the_verbosity_back() -> None:

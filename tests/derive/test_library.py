@@ -1,6 +1,7 @@
 """The library: formulas as data, read without torch, held against the installed transformers."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,11 +10,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from verify import architectures
 from verify.cli import main
 from verify.derive import classes, configurations, confirm, instances, library, publish
+from verify.derive.errors import DeriveError
 from verify.derive.formula import Confirmation
 from verify.derive.variation import movable, spread, vary
 from verify.errors import ConfigError, FormatError, UnknownArchitectureError, VerifyError
@@ -225,4 +228,38 @@ def test_a_confirmed_formula_is_kept_and_widened_by_its_switches(tmp_path: Path)
     assert wide.count({**plain.values, "tie_word_embeddings": True}) == plain.shelf.parameters - 32000 * 2560
     doubtful = replace(derived, confirmation=Confirmation(7, (), "lost"))
     assert not publish.publish(target, doubtful, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        # A value that is lost on the way, or that comes back as something else.
+        ({"values": {"num_hidden_layers": 7}}, "the formula says 7 of [2560, 2560], the class builds 32 of"),
+        ({"values": {"vocab_size": [[32000]]}}, "vocab_size"),
+        ({"values": {"tie_word_embeddings": None}}, "tie_word_embeddings == False"),
+        ({"terms": [["model.embed_tokens.weight", "p", ["vocab_size"], []]]}, "the formula says 1 of [32000], the c"),
+        ({"repeats": [["1", None, "1"]]}, "the formula says 1 of [2560, 2560], the class builds 32 of"),
+        ({"parameters": 7}, "has 4,022,766,080 parameters and not 7"),
+    ],
+)
+def test_what_is_not_what_the_class_builds_is_not_written(
+    change: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The formula that was derived, and what the written file says again when it is read."""
+    entry = library.find("arcee")
+    changed = msgspec.to_builtins(entry.shelf)
+    for name, value in change.items():
+        changed[name] = {**changed[name], **value} if name == "values" else value
+        if name == "terms":
+            changed[name] += msgspec.to_builtins(entry.shelf.terms[1:])
+    broken = msgspec.convert(changed, library.Shelf)
+    target = classes.find("arcee")
+    if "values" not in change and "parameters" not in change:
+        with silence(), pytest.raises(DeriveError, match=re.escape(said)):
+            publish.publish(target, library.formula_of(broken), tmp_path)
+    monkeypatch.setattr(publish, "_shelf", lambda *_: broken)
+    with silence(), pytest.raises(DeriveError, match=re.escape(said)) as error:
+        publish.publish(target, entry.derived, tmp_path)
+    assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []

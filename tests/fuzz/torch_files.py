@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -37,7 +38,7 @@ def read(data: bytes) -> Weights:
     return torch_zip.read(Memory({"x.bin": data}), "x.bin")
 
 
-def saved(value: object, **options: object) -> bytes:
+def saved(value: object, **options: Any) -> bytes:
     """The bytes of torch.save."""
     file = io.BytesIO()
     torch.save(value, file, **options)

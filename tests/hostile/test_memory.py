@@ -87,7 +87,7 @@ def check(tmp_path: Path) -> Iterator[Callable[[bytes], tuple[int, int, str]]]:
             stream.write(header)
             stream.truncate(8 + len(header) + 2 * header.count(b'"dtype"'))
         del header
-        command = [sys.executable, "-c", RUN, "check", folder, "--evidence", "header", "--format", "json"]
+        command = [sys.executable, "-c", RUN, "check", str(folder), "--evidence", "header", "--format", "json"]
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True)
         *said, last = done.stderr.split("\n")
         code, peak = last.split()

@@ -3,7 +3,8 @@
 import gzip
 import threading
 from dataclasses import dataclass, field
-from typing import BinaryIO, Literal
+from io import BufferedIOBase
+from typing import Literal
 
 from hub.answers import Answer
 
@@ -70,7 +71,7 @@ class Fault:
 class Dripping:
     """A stream that sends byte by byte, and no more once `stopped` is set."""
 
-    def __init__(self, stream: BinaryIO, stopped: threading.Event) -> None:
+    def __init__(self, stream: BufferedIOBase, stopped: threading.Event) -> None:
         self._stream = stream
         self._stopped = stopped
 

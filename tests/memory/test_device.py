@@ -15,8 +15,6 @@ from verify.memory.measure import measure
 from verify.memory.saved import Peak
 
 MIB = 2**20
-#: Devices with an allocator; a GPU where there is one.
-REAL = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 RUNS = [
     STEP,
@@ -36,12 +34,13 @@ def whole_blocks(sizes: Iterator[int]) -> int:
     return sum((size + 511) // 512 * 512 for size in sizes)
 
 
-@pytest.mark.parametrize(
-    ("values", "setting"),
-    [*((LLAMA, each) for each in RUNS), (OTHERS["gpt2"], STEP), (OTHERS["mixtral"], STEP)],
-    ids=str,
-)
-@pytest.mark.parametrize("device", REAL)
+#: A GPU where there is one; what a CPU holds beside that, `test_measure` says.
+ON_CPU: list[tuple[Values, Setting, str]] = [(LLAMA, STEP, "cpu")]
+ON_GPU = [*((LLAMA, each) for each in RUNS), (OTHERS["gpt2"], STEP), (OTHERS["mixtral"], STEP)]
+REAL = [*ON_CPU, *((*each, "cuda") for each in ON_GPU if torch.cuda.is_available())]
+
+
+@pytest.mark.parametrize(("values", "setting", "device"), REAL, ids=str)
 def test_a_real_device_holds_what_fake_tensors_say(values: Values, setting: Setting, device: str) -> None:
     fake, real = measure(values, setting), measure(values, setting, device=device)
     own = {Category.ACTIVATIONS} if device == "cuda" and values is not LLAMA else set()  # a GPU's dropout and experts

@@ -11,6 +11,7 @@ from memory.truth import BUILT, Values
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as PEFT_DEFAULTS
 
 from verify import architectures
+from verify.adapters.targets import DEFAULTS
 from verify.config import Config
 from verify.errors import ConfigError, UsageError
 from verify.formula import Formula
@@ -44,10 +45,10 @@ def checked(folder: Path, values: Values, setting: Setting, *, run: bool = True)
 def test_default_targets_are_those_of_peft() -> None:
     known = set(architectures.known())
     theirs = {name: tuple(found) for name, found in PEFT_DEFAULTS.items() if name in known}
-    assert dict(lora.DEFAULTS) == theirs
+    assert dict(DEFAULTS) == theirs
 
 
-@pytest.mark.parametrize("name", [name for name in BUILT if BUILT[name]["model_type"] in lora.DEFAULTS])
+@pytest.mark.parametrize("name", [name for name in BUILT if BUILT[name]["model_type"] in DEFAULTS])
 def test_default_adapters_have_the_parameters_that_peft_makes(name: str) -> None:
     assert expected(BUILT[name], Lora(3)).count() == measured_adapter(BUILT[name], Lora(3)).trained
 

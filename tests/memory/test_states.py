@@ -1,6 +1,7 @@
 """What stays in memory through a step equals what torch and transformers allocate."""
 
 import math
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -14,6 +15,9 @@ from verify.memory import states
 from verify.memory.base import Category, Mode, Predicted, Setting
 from verify.names import NameTable, slot
 from verify.symbols import Size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Families whose experts stand in one tensor, whose heads are tied, whose positions are not trained, and others.
 NAMES = (
@@ -38,7 +42,7 @@ def stepped(name: str, optimizer: str, dtype: torch.dtype) -> tuple[int, int, in
     trained = [each for each in made.parameters() if each.requires_grad]
     for each in trained:
         each.grad = torch.zeros_like(each)
-    kinds = {
+    kinds: dict[str, Callable[[], torch.optim.Optimizer]] = {
         "adamw": lambda: torch.optim.AdamW(trained),
         "sgd": lambda: torch.optim.SGD(trained),
         "adafactor": lambda: Adafactor(trained, lr=1e-3, scale_parameter=False, relative_step=False),

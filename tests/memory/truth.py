@@ -35,7 +35,7 @@ torch.set_num_threads(1)
 
 def model(values: Mapping[str, object], *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Any:
     """The class that a config names, with eager attention and experts."""
-    settings = transformers.CONFIG_MAPPING[values["model_type"]].from_dict(dict(values))
+    settings = transformers.CONFIG_MAPPING[str(values["model_type"])].from_dict(dict(values))
     named = values.get("architectures")
     name = (
         str(named[0])

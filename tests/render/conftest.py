@@ -1,6 +1,7 @@
 """Verifications of Llama-2-7B, of a tiny Llama and of a hostile checkpoint, made by hand."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -51,12 +52,12 @@ HOSTILE = (
 )
 
 
-def llama_tensors(values: dict[str, object], dtype: str = "F16") -> Iterator[Tensor]:
+def llama_tensors(values: dict[str, Any], dtype: str = "F16") -> Iterator[Tensor]:
     """The tensors of a Llama as transformers names and shapes them, written down without the formula."""
     hidden, inner, vocab = values["hidden_size"], values["intermediate_size"], values["vocab_size"]
     head = hidden // values["num_attention_heads"]
     narrow = values["num_key_value_heads"] * head
-    shapes = {"model.embed_tokens": (vocab, hidden)}
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens": (vocab, hidden)}
     for layer in range(values["num_hidden_layers"]):
         shapes |= {
             f"model.layers.{layer}.{module}": shape
@@ -77,29 +78,29 @@ def llama_tensors(values: dict[str, object], dtype: str = "F16") -> Iterator[Ten
         yield Tensor(f"{name}.weight", DTYPES[dtype], shape)
 
 
-def measured(values: dict[str, object], *extra: Tensor) -> Breakdown:
+def measured(values: dict[str, Any], *extra: Tensor) -> Breakdown:
     """What a checkpoint holds, with extra tensors."""
     tensors = [*llama_tensors(values), *extra]
     return measure(unpack(tensors, ""), llama.NAMES)
 
 
-def inv_freq(values: dict[str, object]) -> list[Tensor]:
+def inv_freq(values: dict[str, Any]) -> list[Tensor]:
     """The rotary frequencies that old versions of transformers stored."""
     half = values["hidden_size"] // values["num_attention_heads"] // 2
     names = (f"model.layers.{layer}.self_attn.rotary_emb.inv_freq" for layer in range(values["num_hidden_layers"]))
     return [Tensor(name, DTYPES["F32"], (half,)) for name in names]
 
 
-def formula_of(values: dict[str, object]) -> Formula:
+def formula_of(values: dict[str, Any]) -> Formula:
     """The Llama formula at these values."""
     return llama.formula(Config(values))
 
 
-def verification(values: dict[str, object], found: Breakdown | None, **changes: object) -> Verification:
+def verification(values: dict[str, Any], found: Breakdown | None, **changes: object) -> Verification:
     """An exact verification of the family's own formula; `changes` replace its fields."""
     formula = formula_of(values)
     expected = Breakdown(expect(formula.terms))
-    fields = {
+    fields: dict[str, Any] = {
         "evidence": Evidence("acme/llama", Strength.HEADER, "local", "models/llama", values, "0" * 40),
         "architecture": "LlamaForCausalLM",
         "family": "llama",

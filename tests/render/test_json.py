@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from verify.architectures import llama
+from verify.architectures import load
 from verify.evidence.base import Evidence, Strength
 from verify.render import json as render_json
 from verify.verification import Verification
@@ -148,7 +148,7 @@ def test_a_breakdown_has_a_row_per_layer_type_or_per_layer(llama_2_7b: Verificat
 
 
 def test_families_are_listed_with_their_sources() -> None:
-    (family,) = json.loads(render_json.render_families([("llama", llama, ["owner/name"])]))["families"]
+    (family,) = json.loads(render_json.render_families([("llama", load("llama"), ["owner/name"])]))["families"]
     assert family["family"] == "llama"
     assert "granite" in family["aliases"]
     assert "arXiv" in family["source"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from verify.errors import ConfigError, UnavailableError, UnknownArchitectureError, VerifyError
@@ -108,7 +109,7 @@ def find_for(config: Mapping[str, object], class_suffix: str = "") -> Target:
         raise UnknownArchitectureError(
             f"model_type {model_type!r} is implemented by code in its repository (auto_map)",
             expected=f"a model_type of transformers {_transformers().__version__}",
-            hint="such code is never run; give --formula instead",
+            hint="such code is never run; give its formula to `verify check --formula`",
         )
     if not isinstance(model_type, str):
         raise UnknownArchitectureError(
@@ -157,17 +158,18 @@ def types(kind: str) -> tuple[str, ...]:
 
 def _listed(model_type: str) -> list[tuple[str, str]]:
     """The kinds and class names of a type, best first; then the classes of other tables, such as for tagging."""
-    tables = [(kind, _table(table)) for kind, tables in KINDS.items() for table in tables]
-    tables += [
-        ("base", getattr(_modeling(), table))
-        for table in sorted(vars(_modeling()))
-        if table.startswith("MODEL_") and table.endswith("_NAMES")
-    ]
     kinds: dict[str, str] = {}
-    for kind, table in tables:
+    for kind, table in _every_table():
         for name in _names(table, model_type):
             kinds.setdefault(name, kind)
     return [(kind, name) for name, kind in kinds.items()]
+
+
+@cache
+def _every_table() -> list[tuple[str, Mapping[str, str | tuple[str, ...]]]]:
+    tables = [(kind, _table(table)) for kind, tables in KINDS.items() for table in tables]
+    names = (name for name in sorted(vars(_modeling())) if name.startswith("MODEL_") and name.endswith("_NAMES"))
+    return [*tables, *(("base", getattr(_modeling(), name)) for name in names)]
 
 
 def _names(table: Mapping[str, str | tuple[str, ...]], model_type: str) -> tuple[str, ...]:
@@ -252,6 +254,7 @@ def _lacking(what: str, why: str) -> VerifyError:
     return UnavailableError(f"{what} needs {why}", expected="it installed", hint="install it")
 
 
+@cache
 def _transformers() -> ModuleType:
     """Transformers, which takes seconds, so only when it is needed."""
     try:

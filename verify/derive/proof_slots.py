@@ -257,7 +257,12 @@ def _layer(numbers: tuple[int, ...]) -> frozenset[int | None]:
 def _count(part: Predicate, algebra: Algebra) -> sympy.Expr | None:
     """How many indices fulfil a predicate, where there is a closed form."""
     closed_form = part.count if part.where else part.stop.text
-    return algebra.read(closed_form) if closed_form and not part.stop.indices else None
+    if not closed_form or part.stop.indices:
+        return None
+    found, stop = algebra.read(closed_form), algebra.read(part.stop.text)
+    # A bound beyond the last layer is no configuration of a family: `min(first_k_dense_replace, num_hidden_layers)`.
+    within = {each: sympy.Min(*(one for one in each.args if one != stop)) for each in found.atoms(sympy.Min)}
+    return found.xreplace(within)
 
 
 def _parts(item: Item, entry: Entry | None) -> Iterator[Item]:

@@ -49,33 +49,60 @@ def publish(target: Target, derived: Derived, folder: Path = library.FOLDER) -> 
 
     Returns:
         Whether there is a file now.
+
+    Raises:
+        DeriveError: The formula, or what would be read of its file, gives something else than the class builds at its
+            defaults; nothing is written.
+        FormatError: What would be written could not be read.
     """
     path = folder / f"{target.model_type}.{target.kind}.json"
     if not derived.confirmation.confirmed:
         path.unlink(missing_ok=True)
         return False
-    text = msgspec.json.encode(shelf(target, derived), order="deterministic")
+    point = points.built(target, keywords(target.config_class))
+    _require_built(derived, point)
+    text = msgspec.json.encode(_shelf(target, derived, point), order="deterministic")
     if len(text) > LONGEST:  # a shorter one may be there
         return False
     folder.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    beside.write_bytes(text.replace(b'],"', b'],\n"').replace(b'},"', b'},\n"') + b"\n")
-    beside.replace(path)
+    try:
+        beside.write_bytes(text.replace(b'],"', b'],\n"').replace(b'},"', b'},\n"') + b"\n")
+        _require_read(library.read(beside), point)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
     return True
 
 
-def shelf(target: Target, derived: Derived) -> Shelf:
-    """What is in the file of a formula.
+def _require_built(derived: Derived, point: points.Point) -> None:
+    """A formula gives every tensor of a configuration.
 
     Raises:
-        DeriveError: The formula gives something else than the class builds at its defaults.
+        DeriveError: It does not.
     """
-    given = keywords(target.config_class)
-    point = points.built(target, given)
-    values = point.values
-    region = derived.region(values)
+    region = derived.region(point.values)
     if not points.predicts(region, point):
         raise DeriveError(points.difference(region, point))
+
+
+def _require_read(entry: Entry, point: points.Point) -> None:
+    """A file that was read again gives what the class builds at its defaults, both as tensors and as a formula.
+
+    Raises:
+        DeriveError: It does not.
+    """
+    _require_built(entry.derived, replace(point, values=entry.values))
+    counted, stated = library.formula(entry, entry.values).count(), entry.shelf.parameters
+    if counted != stated:
+        raise DeriveError(f"what is written for {entry.shelf.class_name} has {counted:,} parameters and not {stated:,}")
+
+
+def _shelf(target: Target, derived: Derived, point: points.Point) -> Shelf:
+    """What is in the file of a formula."""
+    given = keywords(target.config_class)
+    values = point.values
+    region = derived.region(values)
     read = {path for each in derived.regions for path in _read(each)}
     kept = {path: values[path] for path in sorted(read & values.keys())}
     computed = _computed(target, given, kept) | {path: None for path in per_layer.unknown(kept) if path in kept}
@@ -94,6 +121,7 @@ def shelf(target: Target, derived: Derived) -> Shelf:
         _aliases(target, given, kept),
         _sections(target, given),
         *_pooled(derived, kept),
+        tuple(sorted({path for each in derived.regions for path in each.values} & kept.keys() - _used(derived))),
     )
     return made if not _misread(target, given, made) else replace(made, computed=dict.fromkeys(kept))
 
@@ -132,9 +160,14 @@ def _otherwise(known: Derived, again: Region, point: points.Point) -> str:
 
 
 def _read(region: Region) -> set[str]:
-    """The paths that terms and conditions read; a list for its entries."""
-    found = set(region.symbols).union(*map(_of, region.conditions))
+    """The paths that terms and conditions read, and those whose type decides; a list for its entries."""
+    found = set(region.symbols).union(region.values, *map(_of, region.conditions))
     return {path.partition("[")[0] for path in found} - set(INDICES)
+
+
+def _used(derived: Derived) -> set[str]:
+    """The paths that terms and conditions read."""
+    return {path for each in derived.regions for path in (*each.symbols, *(p for c in each.conditions for p in _of(c)))}
 
 
 def _of(condition: Condition) -> frozenset[str]:
@@ -218,7 +251,7 @@ def _without(values: Keywords, paths: Iterable[str]) -> Keywords:
     found: Keywords = copied(values)
     gone = set(paths)
     for prefix, section in sections(found):
-        for name in [name for name in section if f"{prefix}{name}" in gone]:
+        for name in [name for name in section if f"{prefix}{name}" in gone and not isinstance(section[name], dict)]:
             del section[name]
     return found
 
