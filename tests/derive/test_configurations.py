@@ -113,7 +113,7 @@ def test_every_path_reads_the_value_that_was_assigned_to_it(section: dict[str, A
     keywords = {"text_config": {CLASS: "X"} | section}
     before = configurations.flatten(keywords)
     for path, value in before.items():
-        if isinstance(value, tuple):
+        if isinstance(value, tuple) or path == "text_config":
             continue
         changed = configurations.copied(keywords)
         configurations.assign(changed, path, "new")

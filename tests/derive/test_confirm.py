@@ -25,13 +25,13 @@ class ToyConfig(transformers.PreTrainedConfig):
     hidden_size: int = 8
     num_hidden_layers: int = 20
     gate: int = 3
-    kinds: list | None = None
+    kinds: list[str] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.hidden_size % 2:
             raise ValueError("hidden_size must be even")
         self.kinds = self.kinds or ["a", "b"] * (self.num_hidden_layers // 2) + ["a"] * (self.num_hidden_layers % 2)
-        super().__post_init__(**kwargs)
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
 
 
 class Toy(torch.nn.Module):
@@ -42,7 +42,8 @@ class Toy(torch.nn.Module):
     def __init__(self, config: ToyConfig) -> None:
         super().__init__()
         size = config.hidden_size
-        self.layers = torch.nn.ModuleList(torch.nn.Linear(size, 3 * size, bias=kind == "b") for kind in config.kinds)
+        kinds = config.kinds or ()
+        self.layers = torch.nn.ModuleList(torch.nn.Linear(size, 3 * size, bias=kind == "b") for kind in kinds)
         if config.gate > 4:
             self.gate = torch.nn.Parameter(torch.empty(config.gate))
         self.register_buffer("steps", torch.empty(size // 2))

@@ -12,6 +12,7 @@ from hub.server import Hub
 
 from verify.cli import main
 from verify.derive import booleans, confirm
+from verify.derive.formula import Concretised
 
 TINY = {"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2,
         "intermediate_size": 96, "num_hidden_layers": 3, "vocab_size": 128}  # fmt: skip
@@ -163,7 +164,7 @@ def test_a_formula_that_the_class_contradicts_is_printed_as_unconfirmed(
             replace(term, axes=tuple(type(axis)(axis.text.replace("num_attention_heads", heads)) for axis in term.axes))
             for term in region.terms
         )
-        return replace(region, terms=terms), (confirm.Concretised("int()", "modeling_llama.py:1"), *concretised)
+        return replace(region, terms=terms), (Concretised("int()", "modeling_llama.py:1"), *concretised)
 
     monkeypatch.setattr(confirm, "traced", lossy)
     code, out, _ = run(capsys, write(tmp_path / "model"))

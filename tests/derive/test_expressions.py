@@ -84,7 +84,8 @@ def test_it_says_what_it_reads() -> None:
     [
         "__import__('os').system('true')", "open('x')", "(lambda: 1)()", "[x for x in depths]", "a.b()",
         "hidden_size = 3",
-        "f'{hidden_size}'", "a[b:c]", "depths['x']", "1j", "b'x'", "", "a b", "len()", "max(*depths)", "max(a, key=b)",
+        "f'{hidden_size}'", "a[b:c:2]",
+        "depths['x']", "1j", "b'x'", "", "a b", "len()", "max(*depths)", "max(a, key=b)",
         "(" * 300 + "1" + ")" * 300, "-" * 200 + "1", "1" * 5000, "\0",
     ],
 )  # fmt: skip

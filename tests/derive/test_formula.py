@@ -15,6 +15,7 @@ from verify.derive.formula import (
     Confirmation,
     Derived,
     DerivedTerm,
+    Kind,
     Predicate,
     Region,
     from_json,
@@ -23,7 +24,7 @@ from verify.derive.text import text
 from verify.errors import FormatError
 
 
-def _term(pattern: str, axes: str, *repeats: Predicate, kind: str = "parameter") -> DerivedTerm:
+def _term(pattern: str, axes: str, *repeats: Predicate, kind: Kind = "parameter") -> DerivedTerm:
     return DerivedTerm(pattern, kind, tuple(map(Expression, axes.split(" x "))), repeats)
 
 

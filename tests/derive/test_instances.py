@@ -40,11 +40,11 @@ def test_a_tied_parameter_stands_once() -> None:
 
 def test_nothing_is_initialised_inside_and_everything_outside() -> None:
     original = torch.nn.init.normal_
-    with instances.without_initialising():
+    with meta.without_initialising():
         weight = torch.nn.Linear(2, 2).weight
         assert torch.nn.init.constant_(weight, 7) is weight
         assert not (weight == 7).any()
-    with pytest.raises(ZeroDivisionError), instances.without_initialising():
+    with pytest.raises(ZeroDivisionError), meta.without_initialising():
         _ = 1 / 0
     assert torch.nn.init.normal_ is original
 

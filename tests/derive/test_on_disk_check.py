@@ -34,7 +34,7 @@ EXPERT = 24 * 16
 @pytest.fixture(scope="module")
 def mixtral(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mixtral")
-    transformers.MixtralForCausalLM(transformers.MixtralConfig(**VALUES)).save_pretrained(folder)
+    transformers.MixtralForCausalLM(transformers.MixtralConfig.from_dict(VALUES)).save_pretrained(folder)
     return folder
 
 

@@ -93,10 +93,10 @@ def test_inside_types_are_still_what_they_are() -> None:
         assert isinstance(range(3), gpt2.range)  # type: ignore[attr-defined]
         assert gpt2.max([3, 1], key=lambda at: -at) == 1  # type: ignore[attr-defined]
         assert gpt2.len("abc") == 3  # type: ignore[attr-defined]
-        assert isinstance(torch.ones(1), gpt2.torch.Tensor)
-        assert gpt2.torch.Tensor([1.0]).shape == (1,)
-        assert gpt2.torch.nn is torch.nn
-    assert gpt2.torch is torch
+        assert isinstance(torch.ones(1), gpt2.torch.Tensor)  # type: ignore[attr-defined]
+        assert gpt2.torch.Tensor([1.0]).shape == (1,)  # type: ignore[attr-defined]
+        assert gpt2.torch.nn is torch.nn  # type: ignore[attr-defined]
+    assert gpt2.torch is torch  # type: ignore[attr-defined]
     assert gpt2.math is math if hasattr(gpt2, "math") else True
     assert np.prod([2, 3]) == 6
     assert transformers.models.gpt2.modeling_gpt2 is gpt2

@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+from collections.abc import Mapping
 
 import pytest
 import sympy
@@ -23,7 +24,7 @@ def made(name: str, value: int) -> SymbolicInt:
     return SymbolicInt(value, symbol(name, value))
 
 
-def check(found: object, values: dict[str, object]) -> None:
+def check(found: object, values: Mapping[str, object]) -> None:
     """The text of what was computed gives the value again."""
     assert isinstance(found, (SymbolicInt, SymbolicFloat))
     assert Expression(text(found.expr))(values) == pytest.approx(plain(found), rel=1e-12)
@@ -57,6 +58,7 @@ def test_arithmetic_keeps_value_and_expression(a: int, b: int) -> None:
 def test_a_ratio_of_the_configuration_stays_a_symbol(size: int, ratio: float) -> None:
     assume(ratio * size >= 1)
     found = math.trunc(made("a", size) * SymbolicFloat(ratio, symbol("r", ratio)))
+    assert isinstance(found, SymbolicInt)
     assert found == int(size * ratio)
     assert text(found.expr) == "floor(a*r)"
     check(found, {"a": size, "r": ratio})

@@ -46,6 +46,7 @@ VALUES = {"V": 10, "h": 8, "a": 2, "L": 3, "first": 1, "E": 2, "f": 5, "depths":
 @pytest.fixture
 def tensors() -> list[Tensor]:
     """What REGION is at VALUES, written out by hand."""
+    shapes: dict[str, tuple[int, ...]]
     shapes = {"model.embed.weight": (10, 8), "head.weight": (10, 8), "model.stages.0.blocks.0.conv.weight": (8, 7)}
     shapes |= {f"model.layers.{i}.attn.q.weight": (8, 8) for i in range(3)}
     shapes |= {f"model.layers.{i}.mlp.experts.{j}.up.weight": (5, 8) for i in (1, 2) for j in range(2)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 from collections import Counter
@@ -125,7 +126,7 @@ def measured(target: classes.Target, given: configurations.Keywords) -> dict[str
     buffers = {name: value for name, value in model.state_dict().items() if name not in parameters.keys() | tied}
     found: dict[str, Counter[tuple[int, ...]]] = {}
     for name, tensor in (parameters | buffers).items():
-        pattern = ".".join("{}" if piece.isdecimal() else piece for piece in name.split("."))
+        pattern = re.sub(r"(^|[._])(0|[1-9][0-9]*)(?=\.|$)", r"\1{}", name)
         found.setdefault(pattern, Counter())[tuple(tensor.shape)] += 1
     return found
 
@@ -208,7 +209,7 @@ def test_layer_predicates_are_those_of_the_source() -> None:
 
 
 MADE = """
-import math
+import itertools, math
 import numpy as np
 import torch
 from torch import nn
@@ -336,9 +337,10 @@ def test_a_module_after_those_of_a_loop_is_the_last(made: classes.Target) -> Non
 
 @pytest.mark.parametrize(
     "made",
-    ["self.a = nn.Sequential(*(x for _ in range(config.num_layers) for x in (nn.ReLU(), nn.Linear(size, 2))))"],
+    [("self.a = nn.Sequential(*(x for i in range(config.num_layers)"
+     " for x in (nn.Linear(size, 2), nn.ReLU())[: 1 + int(i % 2 == 0)]))")],
     indirect=True,
-)
+)  # fmt: skip
 def test_modules_that_no_index_follows_pin_their_number(made: classes.Target) -> None:
     """Never a wrong number: where they had to be listed, the formula holds for as many of them only."""
     _, formula = traced(made)
@@ -375,3 +377,95 @@ def test_a_slice_that_ends_at_a_difference_says_that_it_is_not_negative(made: cl
     _, found = traced(made)
     assert "num_layers - 4 >= 0" in {condition.text for condition in found.conditions}
     assert found.flipped({**MADE_SIZES, "num_layers": 3})
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "self.a = nn.Linear(3 if isinstance(config.patch, int) else 5, size)",
+        "self.a = nn.Linear(3 if not isinstance(config.patch, list | tuple) else 5, size)",
+    ],
+    indirect=True,
+)
+def test_a_formula_for_a_number_is_not_used_where_the_source_asks_for_a_list(made: classes.Target) -> None:
+    _, formula = traced(made, patch=7)
+    assert formula.flipped(MADE_SIZES | {"patch": 9}) == ()
+    assert [each.text for each in formula.flipped(MADE_SIZES | {"patch": (9, 9)})] == ["patch == 7"]
+    assert formula.flipped(MADE_SIZES | {"patch": None})
+    _, other = traced(made, patch=[7, 7])
+    assert other.flipped(MADE_SIZES | {"patch": 9})
+    assert other.count(MADE_SIZES | {"patch": (9, 9)}) == 5 * 48 + 48
+
+
+@pytest.mark.parametrize(
+    "made", ["self.a = nn.Linear(config.text.hidden_size, int(not isinstance(config.text, dict)))"], indirect=True
+)
+def test_a_formula_for_one_class_of_a_section_is_not_used_for_another(made: classes.Target) -> None:
+    from transformers import LlamaConfig
+
+    part = configurations.keywords(LlamaConfig) | {configurations.CLASS: "LlamaConfig"}
+    keywords = MADE_SIZES | {"text": part}
+    formula = region(trace(made, keywords))
+    values = configurations.flatten(keywords)
+    assert formula.flipped(values) == ()
+    assert [each.text for each in formula.flipped(values | {"text": "MistralConfig"})] == ["text == 'LlamaConfig'"]
+    assert formula.flipped(values | {"text": None})
+
+
+@pytest.mark.parametrize(
+    "made",
+    [("self.layers = nn.ModuleList(nn.Linear(size, 2 if i in config.sources[i + 1:] else 1, bias=False)"
+     " for i in range(config.num_layers))")],
+    indirect=True,
+)  # fmt: skip
+def test_what_is_asked_of_a_slice_of_a_list_is_a_rule_for_layers(made: classes.Target) -> None:
+    _, formula = traced(made, sources=[0, 0, 2, 2, 2])
+    values = MADE_SIZES | {"num_layers": 4, "sources": (0, 1, 1, 1)}
+    # Layer 1 alone is the source of a later one.
+    assert formula.flipped(values) == ()
+    assert formula.count(values) == 48 + 48 * 2 + 48 + 48
+    assert {part.text("i") for term in formula.terms for part in term.repeats} == {
+        "i in sources[i + 1:]", "i not in sources[i + 1:]",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "made",
+    ["self.parts = nn.ModuleDict({})\nfor word in config.words:\n    self.parts[str(word)] = nn.Linear(size, 1)"],
+    indirect=True,
+)
+def test_words_that_name_modules_are_what_a_formula_is_for(made: classes.Target) -> None:
+    _, formula = traced(made, words=["en_XX", "de_DE"])
+    assert [(each.text, each.where) for each in formula.conditions] == [
+        ("words == ('en_XX', 'de_DE')", "modeling_made.py:14")
+    ]
+    assert formula.count(MADE_SIZES | {"words": ("en_XX", "de_DE")}) == 2 * 49
+    assert formula.flipped(MADE_SIZES | {"words": ("en_XX",)})
+
+
+@pytest.mark.parametrize(
+    "made",
+    [("points = list(itertools.product(range(size), range(size)))\n"
+     "self.a = nn.Linear(len({abs(x - y) for x, y in points}), 1, bias=False)")],
+    indirect=True,
+)  # fmt: skip
+def test_pairs_of_places_keep_the_size_of_the_picture(made: classes.Target) -> None:
+    _, formula = traced(made)
+    assert [each.text for each in formula.conditions] == ["hidden_size == 48"]
+    assert formula.count(MADE_SIZES) == 48
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        """self.layers = nn.ModuleList()
+for i in range(config.num_layers):
+    sizes = (config.depths[i - 1], size) if i == 2 else (1, 1)
+    self.layers.append(nn.Linear(*sizes, bias=False) if i > 1 else nn.Identity())"""
+    ],
+    indirect=True,
+)
+def test_an_entry_that_a_single_module_reads_has_the_index_of_the_source(made: classes.Target) -> None:
+    _, formula = traced(made, num_layers=3, depths=[2, 3, 4])
+    assert [axes(term) for term in formula.terms] == ["hidden_size * depths[i - 1]"]
+    assert formula.count(MADE_SIZES | {"num_layers": 3, "depths": (5, 7, 9, 11)}) == 48 * 7

@@ -153,3 +153,14 @@ def test_settings_of_single_layers_go_along_with_kinds_and_numbers_of_layers(pat
         moved = vary(PER_LAYER, chance(seed), [path]).keywords
         assert moved["per_layer_head_dim"] == [{"sliding": 16, "full": 32}[kind] for kind in moved["layer_types"]]
         assert len(moved["layer_types"]) == moved["num_hidden_layers"]
+
+
+def test_every_stage_has_more_than_one_block_to_begin_with() -> None:
+    keywords = {"depths": [1, 4, 1], "num_blocks": [1], "no_rope_layers": [1, 0, 1], "light_block": [True, False]}
+    assert spread(keywords) == keywords | {"depths": [2, 4, 2], "num_blocks": [2]}
+
+
+def test_settings_of_layers_that_went_with_their_layers_are_no_experts_to_spread() -> None:
+    """Dots3 has a number of experts for each layer, and fewer layers to begin with."""
+    keywords = {"num_hidden_layers": 40, "per_layer_num_experts": [64] * 40}
+    assert spread(keywords)["per_layer_num_experts"] == [16] * 13

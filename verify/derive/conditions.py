@@ -33,7 +33,7 @@ class Conditions:
     def found(self) -> Iterator[Condition]:
         """Comparisons without an index, those that came out the same for every index, entries of lists, switches.
 
-        A comparison with an index that came out both ways is a predicate, and no condition.
+        A comparison with an index that came out both ways is a predicate, and no condition, where an index follows it.
         """
         loops: dict[tuple[str, str, str, str], _Runs] = {}
         words: dict[str, None] = {}
@@ -50,9 +50,11 @@ class Conditions:
                 loops.setdefault((step.loop.site, comparison.sign, *sides), []).append((comparison, step))
             elif comparison.left.free_symbols | comparison.right.free_symbols:
                 yield self._fixed(comparison)
-        for (_, _, left, right), runs in loops.items():
+        for (site, _, left, right), runs in loops.items():
             if len({comparison.outcome for comparison, _ in runs}) == 1:
                 yield from self._looped(left, right, runs)
+            elif site in self._words.unrolled:
+                yield from (self._fixed(comparison) for comparison, _ in runs)
         yield from (self.known(path) for path in words)
         for path, value, where in self._traced.switches:
             sign = "is" if value is None else "=="
@@ -75,7 +77,7 @@ class Conditions:
 
     def known(self, path: str) -> Condition:
         """Every entry of a list of words is one that was traced: which path the source takes hangs on the word."""
-        known = tuple(dict.fromkeys(self._traced.values[path]))
+        known = tuple(sorted(set(self._traced.values[path])))
         return Condition(
             "in", Expression(f"{path}[{_INDEX}]"), Expression(repr(known)), outcome=True, indexed=True,
             stop=Expression(f"len({path})"),

@@ -84,12 +84,16 @@ def resolved(config: Any, values: Mapping[str, Any]) -> Keywords:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The plain values of keywords by their paths; a list stands under its own path too, as a tuple."""
+    """The plain values of keywords by their paths; a list stands under its own path too, as a tuple.
+
+    A sub-configuration stands under its own path as the name of its class.
+    """
     flat: dict[str, Any] = {}
     for name, value in values.items():
         path = f"{prefix}{name}"
         if isinstance(value, dict):
             if CLASS in value:
+                flat[path] = value[CLASS]
                 flat.update(flatten(value, f"{path}."))
         elif isinstance(value, list | tuple):
             flat.update(_entries(value, path))

@@ -13,14 +13,17 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from verify.derive.configurations import Keywords, assign, copied, flatten
 from verify.derive.errors import DeriveError
 from verify.derive.expressions import INDICES, Expression
 from verify.derive.formula import Concretised, Condition, Confirmation, Derived, Region
-from verify.derive.points import Point, beginning, built, difference, pattern, predicts
+from verify.derive.merging import merged, needed
+from verify.derive.naming import pattern
+from verify.derive.points import Point, beginning, built, difference, predicts
 from verify.derive.search import Search
+from verify.derive.sides import look_beyond
 from verify.derive.variation import ACTIVATIONS
 from verify.errors import VerifyError
 from verify.evidence.meta import silence
@@ -74,7 +77,7 @@ def derive(
         given = built(target, keywords)
         start = beginning(target, keywords) or given
         search = Search(start.keywords, Random(seed))  # noqa: S311 - no secret
-        loop = _Loop(target, trace or traced, search, configurations)
+        loop = Loop(target, trace or traced, search, configurations)
         confirmation = loop.run((start, given), seconds)
     return Derived(
         target.model_type,
@@ -102,7 +105,7 @@ def unvaried(derived: Derived) -> tuple[str, ...]:
 
 
 @dataclass(slots=True)
-class _Loop:
+class Loop:
     """Random configurations until enough in a row are predicted.
 
     Attributes:
@@ -163,11 +166,13 @@ class _Loop:
             self._add(first[0])
             end = time.process_time() + seconds
             for point in first:
-                self._meet(point)
+                self.meet(point)
+            look_beyond(self, end)
             self.streak = 0
             self._confirm(end)
         except DeriveError as error:
             return self._result(str(error))
+        self.regions = needed(self.regions, self.published, self.seen)
         return self._result(self._doubt(len(first), end))
 
     def _confirm(self, end: float) -> None:
@@ -184,18 +189,44 @@ class _Loop:
             except VerifyError as error:
                 self.rejected[str(error)] += 1
                 continue
-            if not self._new(point):
+            if not self.new(point):
                 continue
-            if self._meet(point):
+            if self.meet(point):
                 self.search.moved.update(self.search.differing(point.values))
 
-    def _new(self, point: Point) -> bool:
+    def state(self) -> tuple[Any, ...]:
+        """What meeting a configuration may change, but for what was met: nothing forgets a wrong prediction."""
+        return [*self.regions], {*self.idle}, {*self._vital}, [*self.concretised], [*self.doubts], self.traces
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        """Forget what was learnt since; a region that was wrong where its conditions hold is looked at again."""
+        self.regions, self.idle, self._vital, self.concretised, self.doubts, self.traces = state
+        for point in self.wrong():
+            self.meet(point)
+        self._want()
+
+    def wrong(self) -> list[Point]:
+        """The configurations that the first region that claims them predicts wrongly."""
+        claims = (
+            (next((one for one in self.regions if not self._flipped(one, point)), None), point) for point in self.seen
+        )
+        return [point for region, point in claims if region and not predicts(region, point)]
+
+    def spare(self, traces: int) -> None:
+        """Leave no more than so many traces."""
+        self.traces = max(self.traces, _TRACES - traces)
+
+    def settled(self, condition: Condition) -> bool:
+        """Whether it is known if the formula can do without a condition."""
+        return _key(condition) in self.idle | self._vital
+
+    def new(self, point: Point) -> bool:
         """Whether a configuration was not met before, so that it counts."""
         known = len(self._known)
         self._known.add(repr(sorted(point.values.items())))
         return len(self._known) > known
 
-    def _meet(self, point: Point) -> bool:
+    def meet(self, point: Point) -> bool:
         """Compare a configuration; whether the formula as it was has predicted it."""
         self.seen.append(point)
         flipped = [self._flipped(region, point) for region in self.regions]
@@ -235,7 +266,8 @@ class _Loop:
         """
         doubted = [each for each in self.regions[at].flipped(point.values) if _key(each) in self.idle]
         if doubted and self._at_fault(doubted, self.regions[at], point):
-            wrongly = {_key(each) for each in doubted}
+            alone = [each for each in doubted if self._at_fault([each], self.regions[at], point)]
+            wrongly = {_key(each) for each in alone or doubted}
             self.idle -= wrongly
             self._vital |= wrongly
             if any(predicts(each, point) and not self._flipped(each, point) for each in self.regions):
@@ -247,7 +279,11 @@ class _Loop:
             raise DeriveError(self.doubts[0], hint="something was lost in the trace")
         self._add(point)
         old, new = self.regions[at], self.regions[-1]
-        if self._explained(new) >= self._explained(old):
+        both = (each for each in merged(old, new) if predicts(each, point))
+        best = max(both, key=self._explained, default=new)
+        if self._explained(best) > self._explained(new):
+            self.regions[-1] = best
+        if self._explained(self.regions[-1]) >= self._explained(old):
             self.regions.pop(at)
 
     def _at_fault(self, conditions: list[Condition], region: Region, point: Point) -> bool:
@@ -286,6 +322,8 @@ class _Loop:
         self._want()
 
     def _want(self) -> None:
+        conditions = (condition for region in self.regions for condition in region.conditions)
+        self.search.hold(condition.left.text for condition in conditions if _names(condition))
         self.search.want(_read(self.published))
 
     def _doubt(self, first: int, end: float) -> str:
@@ -327,7 +365,13 @@ def traced(target: Target, keywords: Keywords) -> tuple[Region, tuple[Concretise
 
 def _bound(condition: Condition) -> bool:
     """Whether a condition ties a region to one value, because no rule was found that holds for others."""
-    return condition.operator == "==" and not condition.where and condition.left.text in condition.left.paths
+    value = condition.operator == "==" and not condition.where and condition.left.text in condition.left.paths
+    return value and not condition.right.text.startswith("'")  # the class of a part of the configuration
+
+
+def _names(condition: Condition) -> bool:
+    """Whether a condition gives a list the words that are names of modules."""
+    return condition.operator == "==" and bool(condition.where) and condition.right.text.startswith("(")
 
 
 def _key(condition: Condition) -> tuple[str, str, str]:

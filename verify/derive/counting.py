@@ -41,7 +41,7 @@ def _form(tree: ast.Compare, index: str, stop: str) -> str:
     if index in {node.id for node in ast.walk(right) if isinstance(node, ast.Name)}:
         return ""
     if isinstance(left, ast.Name):
-        return _threshold(sign, _atomic(other), stop, constant=isinstance(right, ast.Constant | ast.Tuple))
+        return _threshold(sign, other, stop, constant=isinstance(right, ast.Constant | ast.Tuple))
     if isinstance(left, ast.Subscript) and ast.unparse(left.slice) == index:
         hits = f"{ast.unparse(left.value)}.count({other})"
         return hits if sign is ast.Eq else f"{stop} - {hits}" if sign is ast.NotEq else ""
@@ -52,12 +52,19 @@ def _form(tree: ast.Compare, index: str, stop: str) -> str:
 
 
 def _threshold(sign: type[ast.cmpop], bound: str, stop: str, *, constant: bool) -> str:
+    """Modules on one side of a bound; one beyond the last module has all of them on that side."""
     if sign is ast.In:
         return str(bound.count(",") + (not bound.endswith(",)"))) if constant else f"len({bound})"
+    first, then = (_held(each, stop) for each in (bound, f"{bound} + 1"))
     return {
-        ast.Lt: bound, ast.GtE: f"{stop} - {bound}", ast.LtE: f"{bound} + 1", ast.Gt: f"{stop} - {bound} - 1",
+        ast.Lt: first, ast.GtE: f"{stop} - {first}", ast.LtE: then, ast.Gt: f"{stop} - {then}",
         ast.Eq: "1", ast.NotEq: f"{stop} - 1", ast.NotIn: f"{stop} - len({bound})",
     }.get(sign, "")  # fmt: skip
+
+
+def _held(bound: str, stop: str) -> str:
+    """The bound, or the number of modules where that is less; every list of modules has one."""
+    return {"0": "0", "1": "1", "0 + 1": "1"}.get(bound) or f"min({bound}, {stop})"
 
 
 def _period(left: ast.BinOp, index: str, offset: str, stop: str) -> str:

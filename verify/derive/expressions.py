@@ -245,8 +245,19 @@ def _subscript(node: ast.Subscript, paths: set[str], depth: int) -> Compute:
             raise SyntaxError("an index")  # noqa: TRY004 - what stands in a text is no wrong argument
         return lambda values, _scope: values[path] if path in values else values[base][index]
     entries = _compile(node.value, paths, depth)
+    if isinstance(node.slice, ast.Slice):
+        return _part(entries, node.slice, paths, depth)
     position = _compile(node.slice, paths, depth)
     return lambda values, scope: entries(values, scope)[position(values, scope)]
+
+
+def _part(entries: Compute, ends: ast.Slice, paths: set[str], depth: int) -> Compute:
+    """Some neighbours in a list: `kv_source_layers[i + 1:]`."""
+    nothing = ast.Constant(None)
+    lower, upper = (_compile(end or nothing, paths, depth) for end in (ends.lower, ends.upper))
+    if ends.step:
+        raise SyntaxError("a step")
+    return lambda values, scope: tuple(entries(values, scope))[lower(values, scope) : upper(values, scope)]
 
 
 def _binary(node: ast.BinOp, paths: set[str], depth: int) -> Compute:

@@ -14,8 +14,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from verify.derive import bounds
 from verify.derive.errors import DeriveError
 from verify.derive.expressions import COMPARISONS, INDICES, Expression, Scope, Values
+from verify.derive.naming import pattern
 from verify.errors import FormatError
 
 Kind = Literal["parameter", "buffer"]
@@ -67,10 +69,16 @@ class Predicate:
         if stop > _MOST:
             raise DeriveError(f"{self.stop} is {stop}", expected=f"at most {_MOST} modules in a list")
         where = self.where
-        if where is None:
+        if where is None or not stop:
             return tuple(range(stop))
         scope = dict(outer or {})
+        if (known := bounds.chosen(where.text, index, stop, values, scope)) is not None:
+            return known
         return tuple(at for at in range(stop) if where(values, {**scope, index: at}))
+
+
+#: How many modules a predicate has at a configuration, by the place of its `{}`.
+Known = dict[tuple[int, Predicate], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +97,12 @@ class DerivedTerm:
     axes: tuple[Expression, ...]
     repeats: tuple[Predicate, ...] = ()
 
-    def shapes(self, values: Values) -> Counter[tuple[int, ...]]:
+    def shapes(self, values: Values, known: Known | None = None) -> Counter[tuple[int, ...]]:
         """How many tensors of which shape there are at a configuration.
+
+        Args:
+            values: The flat values of the configuration.
+            known: How many modules other terms have found there.
 
         Raises:
             DeriveError: It has no value there.
@@ -100,7 +112,7 @@ class DerivedTerm:
         if moving:
             for scope in self._scopes(values, 0, {}):
                 found[tuple(axis.integer(values, scope) for axis in self.axes)] += 1
-        elif number := self._repeats(values):
+        elif number := self._repeats(values, {} if known is None else known):
             found[tuple(axis.integer(values) for axis in self.axes)] = number
         return found
 
@@ -108,11 +120,14 @@ class DerivedTerm:
         """The elements of all of them."""
         return sum(number * prod(shape) for shape, number in self.shapes(values).items())
 
-    def _repeats(self, values: Values) -> int:
+    def _repeats(self, values: Values, known: Known) -> int:
         """How many tensors there are."""
         if any(part.stop.indices or (part.where and len(part.where.indices) > 1) for part in self.repeats):
             return sum(1 for _ in self._scopes(values, 0, {}))
-        return prod(len(part.indices(values, INDICES[at])) for at, part in enumerate(self.repeats))
+        for at, part in enumerate(self.repeats):
+            if (at, part) not in known:
+                known[at, part] = len(part.indices(values, INDICES[at]))
+        return prod(known[at, part] for at, part in enumerate(self.repeats))
 
     def _scopes(self, values: Values, at: int, scope: dict[str, int]) -> Iterator[dict[str, int]]:
         if at == len(self.repeats):
@@ -198,22 +213,26 @@ class Region:
         return sum(term.count(values) for term in self.terms if term.kind == kind)
 
     def shapes(self, values: Values) -> dict[str, Counter[tuple[int, ...]]]:
-        """The tensors of every pattern by shape; patterns without any are left out.
+        """The tensors of every pattern by shape, with `{}` for all numbers; patterns without any are left out.
 
         Raises:
             DeriveError: A term has no value there.
         """
         found: dict[str, Counter[tuple[int, ...]]] = {}
+        known: Known = {}
         for term in self.terms:
-            if shapes := term.shapes(values):
-                found.setdefault(term.pattern, Counter()).update(shapes)
+            if shapes := term.shapes(values, known):
+                found.setdefault(pattern(term.pattern), Counter()).update(shapes)
         return found
 
     def flipped(self, values: Values) -> tuple[Condition, ...]:
-        """The conditions whose outcome is another at a configuration, and numbers that are None there."""
-        missing = (path for path, value in self.values.items() if value is not None and values.get(path, value) is None)
+        """The conditions whose outcome is another at a configuration, and values that are of another type there."""
+        present = {path: (value, values.get(path, value)) for path, value in self.values.items() if value is not None}
+        missing = (path for path, (_, here) in present.items() if here is None)
+        others = (path for path, (value, here) in present.items() if here is not None and _kind(value) != _kind(here))
         return (
             *(Condition("is", Expression(path), Expression("None"), outcome=False) for path in missing),
+            *(Condition("==", Expression(path), Expression(repr(self.values[path])), outcome=True) for path in others),
             *(condition for condition in self.conditions if not condition.holds(values)),
         )
 
@@ -227,6 +246,13 @@ class Region:
             for part in term.repeats:
                 found |= part.where.paths if part.where else frozenset()
         return tuple(sorted(found - set(INDICES)))
+
+
+def _kind(value: Any) -> str:
+    """Whether a value is a word, a list, or a number; a formula for one says nothing about another."""
+    if isinstance(value, str):
+        return "word"
+    return "list" if isinstance(value, list | tuple) else "number"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from verify.derive import configurations
 from verify.errors import ConfigError, UnavailableError, VerifyError
+from verify.evidence.meta import without_initialising
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,34 +104,6 @@ def described(built: Any) -> Instance:
         if name not in parameters and name not in tied and hasattr(value, "shape")
     }
     return Instance(parameters, buffers, tied)
-
-
-@contextmanager
-def without_initialising() -> Iterator[None]:
-    """The functions of `torch.nn.init` do nothing, wherever torch has bound their names.
-
-    `transformers.initialization.no_init_weights` would also keep weights from being tied.
-    """
-    from transformers import initialization
-
-    holders = [sys.modules[name] for name in initialization.TORCH_MODULES_TO_PATCH if name in sys.modules]
-    patched = [
-        (holder, function, getattr(holder, function))
-        for holder in holders
-        for function in initialization.TORCH_INIT_FUNCTIONS
-        if hasattr(holder, function)
-    ]
-    try:
-        for holder, function, _ in patched:
-            setattr(holder, function, _unchanged)
-        yield
-    finally:
-        for holder, function, original in patched:
-            setattr(holder, function, original)
-
-
-def _unchanged(tensor: Any = None, *_: Any, **__: Any) -> Any:
-    return tensor
 
 
 @contextmanager

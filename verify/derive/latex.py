@@ -115,14 +115,27 @@ def _boolean(node: ast.BoolOp) -> tuple[str, int]:
 
 def _call(node: ast.Call) -> tuple[str, int]:
     arguments = [_inside(each) for each in node.args]
-    if isinstance(node.func, ast.Attribute):  # layer_types.count("mamba")
-        return rf"\#\{{i : {{{_inside(node.func.value)}}}_{{i}} = {arguments[0]}\}}", _ATOM
+    if isinstance(node.func, ast.Attribute):
+        return _among(node.func, arguments[0]), _ATOM
     name = ast.unparse(node.func)
     if name in _AROUND:
         before, after = _AROUND[name]
         return f"{before}{', '.join(arguments)}{after}", _ATOM
     word = f"\\{name}" if name in _NAMED else rf"\operatorname{{{escaped(name)}}}"
     return rf"{word}\left({', '.join(arguments)}\right)", _ATOM
+
+
+def _among(method: ast.Attribute, item: str) -> str:
+    """`layer_types.count("mamba")`, `layer_types[:i].count("mamba")` or `layer_types.index("mamba")`."""
+    entries, index, within = method.value, "i", ""
+    if isinstance(entries, ast.Subscript) and isinstance(entries.slice, ast.Slice):
+        lower, upper, entries, index = entries.slice.lower, entries.slice.upper, entries.value, "q"
+        start, end = _inside(lower) + r" \leq " if lower else "", f" < {_inside(upper)}" if upper else ""
+        within = f"{start}q{end}"
+    what = rf"\#\{{{within or index}"
+    if method.attr == "index":
+        what, index = rf"\min\{{{within or 'q'}", "q"
+    return rf"{what} : {{{_inside(entries)}}}_{{{index}}} = {item}\}}"
 
 
 def _choice(node: ast.IfExp) -> tuple[str, int]:

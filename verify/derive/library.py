@@ -76,6 +76,7 @@ class Shelf:
         terms: Pattern, `p` or `b` for parameters and buffers, axes, and places in `repeats`.
         conditions: Sign, left, right, outcome, and the end of the loop of one with an index.
         regions: The regions.
+        typed: What the code asks the type of, which is that of the default.
     """
 
     model_type: str
@@ -95,6 +96,7 @@ class Shelf:
     terms: tuple[tuple[str, str, tuple[str, ...], tuple[int, ...]], ...]
     conditions: tuple[tuple[str, str, str, bool, str | None], ...]
     regions: tuple[Part, ...]
+    typed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +354,8 @@ def _region(shelf: Shelf, part: Part) -> Region:
         for sign, left, right, outcome, stop in (shelf.conditions[at] for at in part.conditions)
     )
     there = {**shelf.values, **part.values}
-    read = {*Region(made, conditions, {}).symbols, *(path for each in conditions for path in _read(each))}
+    used = (path for each in conditions for path in _read(each))
+    read = {*Region(made, conditions, {}).symbols, *used, *shelf.typed}
     return Region(made, conditions, {path: value for path, value in there.items() if path in read})
 
 

@@ -8,18 +8,29 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import sympy
 
-from verify.derive.expressions import INDICES
+from verify.derive.errors import DeriveError
+from verify.derive.expressions import INDICES, Expression
+from verify.derive.naming import numbered
+from verify.derive.positions import Layout, layout
 from verify.derive.printing import text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from verify.derive.recorder import Pass
+    from verify.derive.positions import Labelled
+    from verify.derive.recorder import Loop, Pass
     from verify.derive.trace import Traced, TracedTensor
+
+#: The end of the prefix of a number that is not a whole piece of a name.
+_JOINED = "_{}"
+
+#: The layouts of the lists that several loops fill, by the prefix of their numbers and the numbers to the left.
+Layouts = dict[tuple[str, tuple[int, ...]], Layout]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +38,7 @@ class Named:
     """A tensor and the numbers in its name.
 
     Attributes:
-        pattern: The name with `{}` for each number.
+        pattern: The name with `{}` for each number that counts modules.
         indices: The numbers.
         tensor: The tensor.
     """
@@ -59,25 +70,76 @@ class Link:
         return step.value if self.before is None else _position(step, passes) + self.before
 
 
-def named(tensor: TracedTensor) -> Named:
-    """The pattern and the indices of a tensor's name."""
-    pieces = tensor.name.split(".")
-    indices = tuple(int(piece) for piece in pieces if piece.isdecimal())
-    return Named(".".join("{}" if piece.isdecimal() else piece for piece in pieces), indices, tensor)
+def named(traced: Traced) -> list[Named]:
+    """The patterns and the indices of the names of all tensors.
+
+    The number in `expert_3` is an index where a loop of the source explains it; that in `norm_1` is a part of the name.
+    """
+    found = [Named(*numbered(tensor.name), tensor) for tensor in traced.tensors]
+    known, _ = links(found, traced)
+    return [_closed(one, known) for one in found]
 
 
-def links(tensors: Iterable[Named], traced: Traced) -> dict[str, Link]:
-    """The loop behind each prefix; prefixes that no loop explains are left out."""
+def _closed(one: Named, known: Mapping[str, Link]) -> Named:
+    """The same tensor, with the numbers after a `_` that no loop explains as parts of its name."""
+    if _JOINED not in one.pattern:
+        return one
+    pattern, *rest = one.pattern.split("{}")
+    indices: list[int] = []
+    for at, (number, more) in enumerate(zip(one.indices, rest, strict=True)):
+        fixed = one.prefix(at).endswith(_JOINED) and one.prefix(at) not in known
+        indices += [] if fixed else [number]
+        pattern += f"{number if fixed else '{}'}{more}"
+    return Named(pattern, tuple(indices), one.tensor)
+
+
+def links(tensors: Iterable[Named], traced: Traced) -> tuple[dict[str, Link], Layouts]:
+    """The loop behind each prefix, and of what several loops fill, the layouts; what no loop explains is left out."""
     by_prefix: dict[str, list[tuple[Named, int]]] = {}
     for one in tensors:
         for at in range(len(one.indices)):
             by_prefix.setdefault(one.prefix(at), []).append((one, at))
     found: dict[str, Link] = {}
+    layouts: Layouts = {}
+    words = Words(traced, found, layouts)
     for prefix, members in sorted(by_prefix.items(), key=lambda item: item[0].count("{}")):
         outer = {link.site for start, link in found.items() if prefix.startswith(start)}
-        if link := _link(members, outer, traced):
+        outer |= {site for (start, _), one in layouts.items() if prefix.startswith(start) for site in one.sites}
+        link = _link(members, outer, traced)
+        if laid := _laid(members, outer, link, words):
+            layouts.update(laid)
+        elif link:
             found[prefix] = link
-    return found
+    return found, layouts
+
+
+def _laid(members: list[tuple[Named, int]], outer: set[str], link: Link | None, words: Words) -> Layouts:
+    """The layouts of the lists of a prefix, unless its link explains every number that a loop made."""
+    lists: dict[tuple[int, ...], dict[int, list[Named]]] = {}
+    for one, at in members:
+        lists.setdefault(one.indices[:at], {}).setdefault(one.indices[at], []).append(one)
+    labelled = {
+        numbers: [(number, _shared(inside, outer)) for number, inside in sorted(modules.items())]
+        for numbers, modules in lists.items()
+    }
+    made = [passes for modules in labelled.values() for _, passes in modules if passes]
+    if not made or (link and all(link.site in [step.loop.site for step in passes] for passes in made)):
+        return {}
+    first, at = members[0]
+    try:
+        found = {
+            (first.prefix(at), numbers): words.layout(next(iter(lists[numbers].values()))[0], modules)
+            for numbers, modules in labelled.items()
+        }
+    except DeriveError:  # a loop runs from a size that is no number
+        return {}
+    return found if any(each.sites for each in found.values()) else {}
+
+
+def _shared(tensors: Iterable[Named], outer: set[str]) -> tuple[Pass, ...]:
+    """The passes in which all tensors of a module were created, but for those that a number to its left counts."""
+    runs = [tuple(step for step in one.tensor.passes if step.loop.site not in outer) for one in tensors]
+    return tuple(steps[0] for steps in takewhile(lambda steps: len(set(steps)) == 1, zip(*runs, strict=False)))
 
 
 def _link(members: list[tuple[Named, int]], outer: set[str], traced: Traced) -> Link | None:
@@ -111,9 +173,12 @@ def value(expr: Any, passes: Mapping[sympy.Symbol, Pass]) -> int | None:
 class Words:
     """Turns expressions over passes into expressions over the indices `i`, `j`, … of a tensor's name."""
 
-    def __init__(self, traced: Traced, links_: Mapping[str, Link]) -> None:
+    def __init__(self, traced: Traced, links_: Mapping[str, Link], layouts: Layouts) -> None:
         self._traced = traced
         self._links = links_
+        self.layouts = layouts
+        self._plain: dict[sympy.Expr, sympy.Expr] = {}
+        self._known: dict[tuple[str, tuple[int, ...]], dict[str, sympy.Expr]] = {}
         self._moving = set(traced.passes) | set(traced.entries)
 
     def indices(self, one: Named) -> dict[sympy.Symbol, sympy.Expr]:
@@ -124,7 +189,47 @@ class Words:
             for step in one.tensor.passes:
                 if link and step.loop.site == link.site and step.symbol not in found:
                     found[step.symbol] = self.index(step, INDICES[at], link, found)
+            for site, number in self.laid(one, at).items():
+                for step in one.tensor.passes:
+                    if step.loop.site == site and step.symbol not in found:
+                        start, pace = (self.general(each, found) for each in (step.loop.start, step.loop.step))
+                        found[step.symbol] = start + pace * number
         return found
+
+    @property
+    def unrolled(self) -> frozenset[str]:
+        """The loops that fill lists with something else in each pass, so that no index follows them."""
+        return frozenset[str]().union(*(each.unrolled for each in self.layouts.values()))
+
+    def laid(self, one: Named, at: int) -> dict[str, sympy.Expr]:
+        """For a list that several loops fill, which pass of each a module is of, by where the loop stands."""
+        layout_ = self.layouts.get((one.prefix(at), one.indices[:at])) if self.layouts else None
+        if layout_ is None:
+            return {}
+        key = one.prefix(at), one.indices[: at + 1]
+        if key not in self._known:
+            index = sympy.Symbol(INDICES[at], integer=True, nonnegative=True)
+            self._known[key] = layout_.passes(one.indices[at], index)
+        return self._known[key]
+
+    def layout(self, one: Named, modules: Sequence[Labelled]) -> Layout:
+        """The layout of a list.
+
+        Args:
+            one: A tensor of one of its modules, whose numbers to the left are those of the list.
+            modules: The modules that have tensors, in order.
+
+        Raises:
+            DeriveError: A loop runs to what is no size.
+        """
+        outer = self.indices(one)
+        scope = dict(zip(INDICES, one.indices, strict=False))
+
+        def length(loop: Loop) -> sympy.Expr:
+            start, stop, pace = (self.general(each, outer) for each in (loop.start, loop.stop, loop.step))
+            return stop - start if pace == 1 else sympy.ceiling((stop - start) / pace)
+
+        return layout(modules, length, lambda expr: Expression(text(expr)).integer(self._traced.values, scope))
 
     def index(self, step: Pass, name: str, link: Link, outer: Mapping[sympy.Symbol, sympy.Expr]) -> sympy.Expr:
         """The index of a loop by the name of its `{}`."""
@@ -140,10 +245,13 @@ class Words:
             expr: An expression over passes, entries of lists and config paths.
             indices: What passes are to become.
         """
+        if not indices and expr in self._plain:
+            return self._plain[expr]
         moving = expr.free_symbols & self._moving
-        if not moving:
-            return expr
-        return expr.xreplace({name: self._replaced(name, indices) for name in moving})
+        found = expr.xreplace({name: self._replaced(name, indices) for name in moving}) if moving else expr
+        if not indices:
+            self._plain[expr] = found
+        return found
 
     def _replaced(self, name: sympy.Symbol, indices: Mapping[sympy.Symbol, sympy.Expr]) -> Any:
         if name in self._traced.passes:

@@ -10,7 +10,7 @@ from verify.derive.recorder import Recorder
 from verify.derive.symbols import SymbolicFloat, SymbolicInt, SymbolicStr, expression, plain, symbol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 class _Entries:
@@ -63,7 +63,7 @@ class SymbolicList(list, _Entries):  # type: ignore[type-arg]
 
     def __getitem__(self, at: Any) -> Any:
         item = list.__getitem__(self, at)
-        return self.entry(at, item) if type(at) is not slice else _sliced(at, item)
+        return self.entry(at, item) if type(at) is not slice else _sliced(self, at, item)
 
     def __iter__(self) -> Iterator[Any]:
         return self.walk(list.__iter__(self))
@@ -95,7 +95,7 @@ class SymbolicTuple(tuple, _Entries):  # type: ignore[type-arg] # noqa: SLOT001 
 
     def __getitem__(self, at: Any) -> Any:
         item = tuple.__getitem__(self, at)
-        return self.entry(at, item) if type(at) is not slice else _sliced(at, item)
+        return self.entry(at, item) if type(at) is not slice else _sliced(self, at, item)
 
     def __iter__(self) -> Iterator[Any]:
         return self.walk(tuple.__iter__(self))
@@ -110,15 +110,53 @@ class SymbolicTuple(tuple, _Entries):  # type: ignore[type-arg] # noqa: SLOT001 
         return tuple, (plain(self),)
 
 
+def whole(items: list[Any], values: Mapping[str, Any]) -> SymbolicList | None:
+    """A plain list that has every entry of a list of the configuration in its place, as that list.
+
+    Args:
+        items: The plain list, such as one that a configuration class has copied entry by entry.
+        values: The flat values of the configuration.
+
+    Returns:
+        The list; None where the entries are others.
+    """
+    if not items or not isinstance(items[0], (SymbolicInt, SymbolicFloat, SymbolicStr)):
+        return None
+    path = str(items[0].expr).removesuffix("[0]")
+    known = values.get(path)
+    if not isinstance(known, tuple) or len(known) != len(items):
+        return None
+    copied = all(str(getattr(item, "expr", "")) == f"{path}[{at}]" for at, item in enumerate(items))
+    return SymbolicList.of(path)(items) if copied else None
+
+
 def _contains(entries: Any, item: Any, outcome: bool) -> bool:  # noqa: FBT001
     if Recorder.current and isinstance(item, (SymbolicInt, SymbolicStr)):
         Recorder.current.compared("in", item.expr, sympy.Symbol(entries.path), outcome=outcome)
     return outcome
 
 
-def _sliced(at: slice, items: Any) -> Any:
+class _Part(list):  # type: ignore[type-arg]
+    """The numbers of a slice with a symbolic end: what is asked of it is asked of `kv_source_layers[i + 1:]`."""
+
+    def __init__(self, items: Any, expr: sympy.Expr) -> None:
+        super().__init__(items)
+        self.expr = expr
+
+    def __contains__(self, item: Any) -> bool:
+        outcome = plain(item) in plain(self)
+        if Recorder.current and isinstance(item, SymbolicInt):
+            Recorder.current.compared("in", item.expr, self.expr, outcome=outcome)
+        return outcome
+
+
+def _sliced(entries: Any, at: slice, items: Any) -> Any:
     """The items of a slice; one that begins or ends at `n - k` is another when that is negative, which is noted."""
-    for bound in (at.start, at.stop):
-        if Recorder.current and isinstance(bound, SymbolicInt) and not bound.expr.is_nonnegative:
+    bounds = [bound for bound in (at.start, at.stop) if isinstance(bound, SymbolicInt)]
+    for bound in bounds:
+        if Recorder.current and not bound.expr.is_nonnegative:
             Recorder.current.compared(">=", bound.expr, sympy.Integer(0), outcome=plain(bound) >= 0)
-    return items
+    if not bounds or at.step or not all(isinstance(item, int) for item in plain(entries)):
+        return items
+    ends = (sympy.Symbol("None") if bound is None else expression(bound) for bound in (at.start, at.stop))
+    return _Part(items, sympy.Function("Slice")(sympy.Symbol(entries.path), *ends))

@@ -1,11 +1,13 @@
-"""Slots for tensors that are known by their names alone: a guess at the role, and what the code calls them.
+"""What names of tensors say: the numbers of modules, a guess at the role, and what the code calls them.
 
 `model.layers.3.self_attn.q_proj.weight` is `attention.layers.self_attn.q_proj`. The role says no more than in which row
 of a summary a tensor is; which tensor is meant, and whether it is there, is told by its full name.
 """
 
+from functools import lru_cache
+
 from verify.roles import Role
-from verify.templates import OPEN
+from verify.templates import OPEN, is_index
 
 #: Words of a module's name, joined by `_` in it, and the role that they speak of; the innermost module decides.
 ROLES = {
@@ -24,6 +26,28 @@ _WORDS = {word: role for role, words in ROLES.items() for word in words.split()}
 _BESIDE_EXPERTS = (Role.NORM, Role.ROUTER)
 
 _WEIGHT = "weight"
+
+
+@lru_cache(maxsize=65_536)
+def numbered(name: str) -> tuple[str, tuple[int, ...]]:
+    """A name with `{}` for each number in it, and the numbers.
+
+    A number is a whole piece of the name, as in `layers.3`, or what follows the last `_` of one, as in `expert_3`.
+    """
+    pieces, numbers = [], []
+    for piece in name.split("."):
+        start, sign, end = piece.rpartition("_")
+        if is_index(end):
+            numbers.append(int(end))
+            pieces.append(f"{start}{sign}{OPEN}")
+        else:
+            pieces.append(piece)
+    return ".".join(pieces), tuple(numbers)
+
+
+def pattern(name: str) -> str:
+    """A name with `{}` for each number in it."""
+    return numbered(name)[0]
 
 
 def role(template: str) -> Role:

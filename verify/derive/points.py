@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from verify.derive.configurations import Keywords, build, flatten, resolved
 from verify.derive.errors import DeriveError
 from verify.derive.instances import Instance, instance
+from verify.derive.naming import pattern
 from verify.derive.variation import spread
 from verify.errors import ConfigError
 
@@ -78,14 +79,11 @@ def difference(region: Region, point: Point) -> str:
     except DeriveError as error:
         return str(error)
     name = next((name for name in (*point.shapes, *predicted) if predicted.get(name) != point.shapes.get(name)), "")
-    sides = (_listed(shapes.get(name, Counter())) for shapes in (predicted, point.shapes))
-    return "{}: the formula says {}, the class builds {}".format(name, *sides)
+    ours, theirs = (shapes.get(name, Counter()) for shapes in (predicted, point.shapes))
+    return f"{name}: the formula says {_unlike(ours, theirs)}, the class builds {_unlike(theirs, ours)}"
 
 
-def _listed(shapes: Counter[tuple[int, ...]]) -> str:
+def _unlike(shapes: Counter[tuple[int, ...]], others: Counter[tuple[int, ...]]) -> str:
+    """The shapes that are not as frequent among others."""
+    shapes = Counter({shape: number for shape, number in shapes.items() if others[shape] != number})
     return ", ".join(f"{number} of {list(shape)}" for shape, number in shapes.most_common(3)) or "none"
-
-
-def pattern(name: str) -> str:
-    """A module name with `{}` for each number in it."""
-    return ".".join("{}" if part.isdecimal() else part for part in name.split("."))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import sympy
 
     from verify.derive.linking import Words
+    from verify.derive.positions import Layout
     from verify.derive.recorder import Comparison
     from verify.derive.trace import Traced
 
@@ -47,10 +48,12 @@ class Domain:
     Attributes:
         stop: How many, in the words of the source.
         linked: Whether a loop of the source made them.
+        layout: Of a list that several loops fill, what stands where.
     """
 
     stop: Expression
     linked: bool
+    layout: Layout | None = None
 
 
 class Predicates:
@@ -87,6 +90,13 @@ class Predicates:
         size = domain.stop.integer(self._values, outer)
         if chosen.keys() == set(range(size)):
             return Predicate(domain.stop, None, domain.stop.text)
+        if domain.layout and (laid := domain.layout.where(index, frozenset(chosen))):
+            where, number, pinned = laid
+            found = Predicate(domain.stop, Expression(where), number)
+            if chosen.keys() == set(found.indices(self._values, index, outer)):
+                for stop, value in pinned.items():
+                    self.pin(stop, value)
+                return found
         where = self._where(domain, prefix, chosen, outer, size)
         return Predicate(
             domain.stop, Expression(where), count(where, index, domain.stop.text, self._values, len(chosen))
@@ -97,6 +107,9 @@ class Predicates:
         chosen = frozenset(after)
         every = frozenset(range(size))
         if domain.linked or not domain.stop.text.isdecimal():
+            for atom in self._firsts(index, size, len(chosen)):
+                if self._truth(atom, index, size, outer) == chosen:
+                    return atom
             tried: list[tuple[str, frozenset[int]]] = []
             for candidates in (
                 self._source(prefix, after),
@@ -107,7 +120,7 @@ class Predicates:
                 tried += [(atom, truth) for atom, truth in atoms if truth is not None]
                 if found := _described(tried, chosen, every):
                     return found
-            for atom in self._settings(index, size, domain.stop.text):
+            for atom in (*self._settings(index, size, domain.stop.text), *self._ranks(index, size, chosen)):
                 if self._truth(atom, index, size, outer) == chosen:
                     return atom
             if not domain.stop.indices:
@@ -218,6 +231,28 @@ class Predicates:
             if _INDEXING & set(path.split("_")) and all(type(item) is int for item in items):
                 yield f"{index} in {path}"
 
+    def _kinds(self, size: int) -> Iterator[tuple[str, str]]:
+        """Lists of the configuration that have a word for each module, and their words."""
+        for path, items in self._values.items():
+            if isinstance(items, tuple) and len(items) == size:
+                yield from ((path, item) for item in dict.fromkeys(items) if isinstance(item, str))
+
+    def _firsts(self, index: str, size: int, number: int) -> Iterator[str]:
+        """The first modules of a kind, as many as a setting says that the source compared with a count of its own."""
+        compared = self._traced.comparisons
+        settings = {str(one.left) for one in compared if one.right == number} & self._values.keys()
+        for path, item in self._kinds(size):
+            if 1 < number < self._values[path].count(item):
+                kind, before = f"{path}[{index}] == {item!r}", f"{path}[:{index}].count({item!r})"
+                equal = (name for name in sorted(settings) if self._values[name] == number)
+                yield from (f"{kind} and {before} < {name}" for name in equal)
+
+    def _ranks(self, index: str, size: int, chosen: frozenset[int]) -> Iterator[str]:
+        """The second module of a kind, or the third."""
+        for path, item in self._kinds(size):
+            rank = self._values[path][: min(chosen)].count(item)
+            yield f"{path}[{index}] == {item!r} and {path}[:{index}].count({item!r}) == {rank}"
+
     @staticmethod
     def _ends(index: str, stop: str) -> Iterator[str]:
         yield from (f"{index} == 0", f"{index} == {stop} - 1", f"{index} % 2 == 0", f"{index} % 2 == 1")
@@ -261,6 +296,11 @@ class Predicates:
                 if self._number(stop) == size:
                     return Domain(Expression(stop), linked=linked)
         return Domain(Expression(str(size)), linked=linked)
+
+    @staticmethod
+    def laid(layout: Layout) -> Domain:
+        """The indices of a list that several loops fill."""
+        return Domain(Expression(text(layout.size)), linked=True, layout=layout)
 
     def _sizes(self) -> Iterator[str]:
         """What a number of modules may be: how far loops of the source run, lengths of lists, numbers of layers."""

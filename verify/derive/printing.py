@@ -51,6 +51,8 @@ class _Printer(StrPrinter):  # type: ignore[misc]
         name = type(expr).__name__
         if name in _SIGNS:
             return (self._rounded_up(expr) if name in _FLOORS else "") or self._infix(expr, _SIGNS[name])
+        if name == "Slice":
+            return self._slice(expr)
         if name in _SAME:
             return str(self._print(expr.args[0]))
         return f"{_CALLS.get(name, name)}({', '.join(str(self._print(part)) for part in expr.args)})"
@@ -65,6 +67,10 @@ class _Printer(StrPrinter):  # type: ignore[misc]
     def _print_Where(self, expr: Any) -> str:  # noqa: N802
         test, then, otherwise = (self._print(part) for part in expr.args)
         return f"({then} if {test} else {otherwise})"
+
+    def _slice(self, expr: Any) -> str:
+        entries, *ends = (self._print(part) for part in expr.args)
+        return f"{entries}[{':'.join('' if end == 'None' else end for end in ends)}]"
 
     def _infix(self, expr: Any, sign: str) -> str:
         return sign.join(self.parenthesize(part, PRECEDENCE["Pow"]) for part in expr.args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import sympy
@@ -15,9 +16,14 @@ if TYPE_CHECKING:
 
 
 class Range:
-    """A `range` with a symbolic bound: its indices are symbols, and a pass is active while it is worked on."""
+    """A `range` with a symbolic bound: its indices are symbols, and a pass is active while it is worked on.
+
+    Attributes:
+        bounds: What `range` was called with.
+    """
 
     def __init__(self, *bounds: Any) -> None:
+        self.bounds = bounds
         self._plain = builtins.range(*map(plain, bounds))
         start, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
         self._first = start
@@ -68,3 +74,9 @@ def unrolled(*bounds: Any) -> builtins.range:
         if is_symbolic(bound) and Recorder.current:
             Recorder.current.compared("==", expression(bound), sympy.Integer(plain(bound)), outcome=True)
     return builtins.range(*map(plain, bounds))
+
+
+def product(*factors: Any, repeat: int = 1) -> Iterator[Any]:
+    """`itertools.product`: pairs of places in a picture have no index, so the picture is as large as it is."""
+    sides = (unrolled(*factor.bounds) if isinstance(factor, Range) else factor for factor in factors)
+    return itertools.product(*sides, repeat=plain(repeat))

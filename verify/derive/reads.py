@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from verify.derive.lists import whole
 from verify.derive.recorder import place
 from verify.derive.symbols import plain
 
@@ -48,6 +49,8 @@ def reads(recorder: Recorder, values: Mapping[str, Any]) -> Iterator[Callable[[A
             labels = object.__getattribute__(self, "__dict__").get(LABELS)
             # A model may have set another number since: BartForQuestionAnswering does.
             return labels if labels is not None and plain(labels) == value else value
+        if type(value) is list and (known := whole(value, values)) is not None:
+            object.__getattribute__(self, "__dict__")[type(self).attribute_map.get(name, name)] = value = known
         if (value is None or value is True or value is False or type(value) is str) and recorder.reads(name):
             pending.append((self, name, value, place()))
             if _PREFIX in object.__getattribute__(self, "__dict__"):
@@ -58,8 +61,8 @@ def reads(recorder: Recorder, values: Mapping[str, Any]) -> Iterator[Callable[[A
         for config, name, value, where in pending:
             prefix = vars(config).get(_PREFIX)
             path = f"{prefix}{type(config).attribute_map.get(name, name)}"
-            known = prefix is not None and path in values and values[path] == value
-            if known and not path.endswith(_TOKENS):
+            same = prefix is not None and path in values and values[path] == value
+            if same and not path.endswith(_TOKENS):
                 recorder.switches.setdefault(path, (value, where))
         pending.clear()
 

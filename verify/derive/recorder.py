@@ -108,6 +108,7 @@ class Recorder:
         concretised: What lost its expression, by where.
         values: The traced value of each symbol.
         switches: The first line that read each switch: a field that is no number.
+        typed: What the model asked the type of.
     """
 
     #: The one that is being written; None outside a trace.
@@ -120,6 +121,7 @@ class Recorder:
         self.concretised: dict[tuple[str, str], None] = {}
         self.values: dict[sympy.Symbol, int] = {}
         self.switches: dict[str, tuple[Any, str]] = {}
+        self.typed: dict[str, None] = {}
         self._active: list[Pass] = []
         self._runs: dict[Loop, tuple[Pass, ...]] = {}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 
+from verify.derive import naming
 from verify.derive.conditions import Conditions
 from verify.derive.errors import DeriveError
 from verify.derive.expressions import INDICES, Expression
@@ -35,9 +36,9 @@ def region(traced: Traced) -> Region:
     """
     found = _Terms(traced)
     terms = tuple(found.terms())
-    conditions = tuple(dict.fromkeys(_conditions(terms, traced, found)))
+    conditions = tuple(each for each in dict.fromkeys(_conditions(terms, traced, found)) if _read(each))
     made = Region(terms, conditions, {})
-    read = {*made.symbols, *(path for condition in conditions for path in _read(condition))}
+    read = {*made.symbols, *traced.typed, *(path for condition in conditions for path in _read(condition))}
     values = {path: value for path, value in traced.values.items() if path in read}
     made = Region(terms, conditions, values)
     _check(made, traced)
@@ -52,26 +53,33 @@ def _check(made: Region, traced: Traced) -> None:
     """The region gives what was traced."""
     expected: dict[str, Counter[tuple[int, ...]]] = {}
     for tensor in traced.tensors:
-        expected.setdefault(named(tensor).pattern, Counter())[tensor.shape] += 1
+        expected.setdefault(naming.pattern(tensor.name), Counter())[tensor.shape] += 1
     shapes = made.shapes(traced.values)
-    for pattern, counts in expected.items():
-        if shapes.get(pattern) != counts:
+    for name, counts in expected.items():
+        if shapes.get(name) != counts:
             raise DeriveError(
-                f"{pattern} is {dict(shapes.get(pattern, {}))} by the formula and {dict(counts)} in the traced model",
+                f"{name} is {dict(shapes.get(name, {}))} by the formula and {dict(counts)} in the traced model",
                 hint="report this configuration",
             )
 
 
 class _Terms:
-    """Groups the tensors of a trace."""
+    """Groups the tensors of a trace.
+
+    Attributes:
+        words: Turns expressions over passes into expressions over indices.
+        predicates: Finds the rules for sets of modules.
+        named: The lists whose words are names of modules, each with the condition that it has these words.
+    """
 
     def __init__(self, traced: Traced) -> None:
         self._traced = traced
-        self._tensors = [named(tensor) for tensor in traced.tensors]
-        self._links = links(self._tensors, traced)
-        self.words = Words(traced, self._links)
+        self._tensors = named(traced)
+        self._links, layouts = links(self._tensors, traced)
+        self.words = Words(traced, self._links, layouts)
         self.predicates = Predicates(traced, self.words, self._links)
         self._domains = self._found_domains()
+        self.named: dict[str, Condition] = {}
         self._pin_unlinked()
 
     def terms(self) -> Iterator[DerivedTerm]:
@@ -87,15 +95,20 @@ class _Terms:
                     yield DerivedTerm(pattern, kind, tuple(map(Expression, axes)), repeats)
 
     def _grouped(self, members: list[Named]) -> dict[_Axes, list[tuple[int, ...]]]:
-        """Indices by axes: as few different ones as can be, and best without an index in them."""
+        """Indices by axes: as few different ones as can be, and best without an index in them.
+
+        Where all are of one module of a loop, the index that the source has is in them, although there is no other.
+        """
         found: list[dict[_Axes, list[tuple[int, ...]]]] = []
         for way in range(len(members[0].indices) + 2):
+            if way > 1 and len(found[0]) == 1:
+                return found[0]
             groups: dict[_Axes, list[tuple[int, ...]]] = {}
             for one in members:
                 groups.setdefault(self._axes(one, way), []).append(one.indices)
-            if len(groups) == 1:
-                return groups
             found.append(groups)
+            if len(groups) == 1 and way:
+                return groups
         return min(found, key=len)
 
     def _axes(self, one: Named, way: int) -> _Axes:
@@ -143,7 +156,9 @@ class _Terms:
                     if link and step.loop.site == link.site and outer not in runs.get(prefix, {}):
                         runs.setdefault(prefix, {})[outer] = self._stops(step, link, indices, outer)
         return {
-            (prefix, outer): self.predicates.domain(
+            (prefix, outer): self.predicates.laid(layout)
+            if (layout := self.words.layouts.get((prefix, outer)))
+            else self.predicates.domain(
                 prefix,
                 _common(runs.get(prefix, {}), outer),
                 frozenset(found),
@@ -156,10 +171,21 @@ class _Terms:
         """Loops that made several modules of a list in each pass, which no index follows, go as far as they did."""
         for one in self._tensors:
             sites = {link.site for at in range(len(one.indices)) if (link := self._links.get(one.prefix(at)))}
+            sites |= {site for at in range(len(one.indices)) if (laid := self.words.laid(one, at)) for site in laid}
             for step in one.tensor.passes:
                 stop = self.words.general(step.loop.stop, {})
                 if step.loop.site not in sites and stop.free_symbols:
-                    self.predicates.pin(text(stop), Expression(text(stop)).integer(self._traced.values))
+                    self._pin(one, step, text(stop))
+
+    def _pin(self, one: Named, step: Pass, stop: str) -> None:
+        """Let a loop go as far as it did; one that names modules by the words of a list, have the words that it had."""
+        path = stop.removeprefix("len(").removesuffix(")")
+        items = self._traced.values.get(path)
+        if isinstance(items, tuple) and items[step.value] in one.tensor.name.split("."):
+            where = step.loop.site.rpartition(":")[0]
+            self.named[path] = Condition("==", Expression(path), Expression(repr(items)), outcome=True, where=where)
+        else:
+            self.predicates.pin(stop, Expression(stop).integer(self._traced.values))
 
     def _stops(
         self, step: Pass, link: Link, indices: dict[sympy.Symbol, sympy.Expr], outer: tuple[int, ...]
@@ -182,6 +208,9 @@ def _common(runs: dict[tuple[int, ...], tuple[str, ...]], outer: tuple[int, ...]
 def _conditions(terms: tuple[DerivedTerm, ...], traced: Traced, found: _Terms) -> Iterator[Condition]:
     yield from _lengths(terms, traced)
     yield from _pinned(found.predicates)
+    yield from _counted(traced)
+    yield from found.named.values()
+    yield from _sections(traced)
     kept = Conditions(traced, found.words, found.predicates)
     yield from kept.found()
     for path in sorted({path for term in terms for part in term.repeats if part.where for path in part.where.paths}):
@@ -198,6 +227,36 @@ def _lengths(terms: Iterable[DerivedTerm], traced: Traced) -> Iterator[Condition
             read |= {path.partition("[")[0] for path in part.paths if "[" in path}
     for path in sorted(read):
         yield Condition("==", Expression(f"len({path})"), Expression(str(len(traced.values[path]))), outcome=True)
+
+
+def _counted(traced: Traced) -> Iterator[Condition]:
+    """Where the source counted 0, 1, … and never reached a setting, what it counted keeps its number.
+
+    Zamba2 makes a block of its own for each of the first `num_mem_blocks` hybrid layers, and counts them in a variable.
+    """
+    reached: dict[tuple[str, str, Any], dict[int, bool]] = {}
+    for one in traced.comparisons:
+        if one.left.is_Symbol and one.right.is_Integer and one.sign in ("<", "<=", ">", ">="):
+            reached.setdefault((one.where, one.sign, one.left), {})[int(one.right)] = one.outcome
+    numbers = {
+        len(counted)
+        for counted in reached.values()
+        if len(counted) > 1 and sorted(counted) == list(range(len(counted))) and len(set(counted.values())) == 1
+    }
+    for path, items in traced.values.items():
+        if isinstance(items, tuple):
+            for word in dict.fromkeys(item for item in items if isinstance(item, str)):
+                if items.count(word) in numbers:
+                    where = Expression(f"{path}.count({word!r})")
+                    yield Condition("==", where, Expression(str(items.count(word))), outcome=True)
+
+
+def _sections(traced: Traced) -> Iterator[Condition]:
+    """The parts of the configuration are of the classes that they were of."""
+    parts = dict.fromkeys(path.rpartition(".")[0] for path in traced.values)
+    for path in sorted(parts):
+        if path:
+            yield Condition("==", Expression(path), Expression(repr(traced.values[path])), outcome=True)
 
 
 def _pinned(predicates: Predicates) -> Iterator[Condition]:

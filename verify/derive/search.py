@@ -57,6 +57,11 @@ class Search:
         wanted = set(paths)
         self.wanted = tuple(path for path in self._all if path in wanted or path.split("[")[0] in wanted)
 
+    def hold(self, paths: Iterable[str]) -> None:
+        """Name values that stay what they are: what a formula is for."""
+        held = set(paths)
+        self._all = tuple(path for path in self._all if path not in held and path.split("[")[0] not in held)
+
     def differing(self, values: Mapping[str, object]) -> set[str]:
         """The paths whose values differ from where every configuration starts; a list of another length is no value."""
         return {path for path, value in values.items() if path in self._values and differs(self._values[path], value)}

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import math
 import sys
 from contextlib import ExitStack, contextmanager
@@ -19,10 +20,9 @@ import sympy
 import torch
 from torch.overrides import TorchFunctionMode
 
-from verify.derive import private
-from verify.derive.instances import without_initialising
+from verify.derive import filtered, private
 from verify.derive.lists import SymbolicList, SymbolicTuple
-from verify.derive.ranges import Range, ranged, unrolled
+from verify.derive.ranges import Range, product, ranged, unrolled
 from verify.derive.recorder import Recorder
 from verify.derive.symbols import (
     SymbolicFloat,
@@ -34,6 +34,7 @@ from verify.derive.symbols import (
     plain,
     symbol,
 )
+from verify.evidence.meta import without_initialising
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -175,7 +176,7 @@ def _len(value: Any) -> Any:
     length = builtins.len(value)
     if isinstance(value, (SymbolicList, SymbolicTuple)):
         return number(length, symbol(f"len({value.path})", length))
-    return length
+    return filtered.length(value)
 
 
 def _enumerate(items: Any, start: int = 0) -> Any:
@@ -194,9 +195,18 @@ def _extreme(choose: Callable[..., Any], combine: Any) -> Callable[..., Any]:
     return function
 
 
+def _isinstance(value: Any, kinds: Any) -> bool:
+    """`isinstance`, which a formula rests on where it is asked of a value of the configuration."""
+    if Recorder.current and isinstance(value, (SymbolicInt, SymbolicFloat, SymbolicList, SymbolicTuple)):
+        path = value.path if isinstance(value, (SymbolicList, SymbolicTuple)) else str(value.expr)
+        Recorder.current.typed[path] = None
+    return isinstance(value, kinds)
+
+
 _BUILTINS: dict[str, Any] = {
     "int": _Integer, "float": _Float, "list": _List, "tuple": _Tuple, "range": ranged, "len": _len,
     "enumerate": _enumerate, "min": _extreme(min, private.functions.Min), "max": _extreme(max, private.functions.Max),
+    "isinstance": _isinstance,
 }  # fmt: skip
 
 
@@ -287,7 +297,18 @@ class _Torch:
         return getattr(torch, name)
 
 
-_MODULES: dict[Any, Any] = {math: _Module(math, _FUNCTIONS), np: _Module(np, _ARRAYS), torch: _Torch()}
+class _Itertools:
+    """The module `itertools`, with products of symbolic ranges."""
+
+    product = staticmethod(product)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(itertools, name)
+
+
+_MODULES: dict[Any, Any] = {
+    math: _Module(math, _FUNCTIONS), np: _Module(np, _ARRAYS), torch: _Torch(), itertools: _Itertools(),
+}  # fmt: skip
 
 
 class _Symbolic(TorchFunctionMode):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from verify.derive import instances, on_disk, on_disk_rules
 from verify.derive.errors import DeriveError
-from verify.derive.points import pattern
+from verify.derive.naming import pattern, role
 from verify.derive.terms import Modules, Piece
 from verify.roles import Cause, Kind, Role
 from verify.symbols import Size
@@ -150,8 +150,6 @@ def _extras(
 
 
 def _why(name: str, piece: Piece, tied: Mapping[str, str]) -> tuple[Cause, str]:
-    from verify.derive.naming import role
-
     if name in tied:
         head = role(name) is Role.HEAD
         cause = Cause.TIED_HEAD_STORED if head else Cause.TIED_EMBEDDING_STORED

@@ -59,7 +59,8 @@ class Piece:
         name: Its name.
         kind: Parameter or buffer.
         axes: Its axes.
-        modules: For each number in its name, which numbers stand there; shorter where that is not known.
+        modules: For each number that is a whole piece of its name, which numbers stand there; shorter where that is not
+            known.
     """
 
     name: str
@@ -162,6 +163,8 @@ def _modules(
 ) -> tuple[Modules, ...]:
     found = []
     for at, part in enumerate(term.repeats):
+        if term.pattern.split(OPEN)[at].endswith("_"):  # `expert_{}` is a word to a table of names
+            continue
         outer = {index: scope[index] for index in INDICES[:at]}
         where = _at(part.where.text, tuple(outer.items())) if part.where else ""
         found.append(Modules(where, _count(part.count, values, outer, origins) if part.count else None))

@@ -67,6 +67,7 @@ class Traced:
         entries: The entry of a list that each symbol with a symbolic index stands for.
         concretised: What lost its expression, and where.
         switches: Path, value and line of each switch, word or None that the model read.
+        typed: The values that the model asked the type of: `isinstance(config.patch_size, int)`.
     """
 
     values: Mapping[str, Any]
@@ -76,6 +77,7 @@ class Traced:
     entries: Mapping[sympy.Symbol, Entry]
     concretised: tuple[tuple[str, str], ...]
     switches: tuple[tuple[str, Any, str], ...]
+    typed: tuple[str, ...] = ()
 
 
 def trace(target: Target, keywords: Mapping[str, Any], *, seconds: float = 60.0) -> Traced:
@@ -140,6 +142,7 @@ def _traced(target: Target, keywords: Mapping[str, Any], seconds: float) -> Trac
         recorder.entries,
         tuple(recorder.concretised),
         tuple((path, value, where) for path, (value, where) in recorder.switches.items()),
+        tuple(path for path in recorder.typed if path in values),
     )
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Last part of the name of a number of layers: these stay small, because each module takes time to build.
 _LAYERS = frozenset({"layers", "layer", "depth", "blocks"})
+#: The same of lists with a number for each stage.
+_LISTED = frozenset({"depths", "blocks", "repeats"})
 #: Parts of a name whose list holds indices of layers.
 _INDICES = frozenset({"indices", "indexes", "index", "idx", "idxs", "ids", "layers"})
 #: Ends of the names of token numbers: they are no sizes, but an embedding rejects one beyond its vocabulary.
@@ -62,6 +64,8 @@ def spread(keywords: Keywords, *, layers: int = _LAYERS_AT_MOST, experts: int = 
     moved: Keywords = copied(keywords)
     seen: set[int] = set()
     for path, value in flatten(keywords).items():
+        if _count(value) and value == 1 and "[" in path and _words(path)[-1] in _LISTED:
+            assign(moved, path, 2)  # what only the first of several modules has is seen on the second
         if not _count(value) or value < 2:  # noqa: PLR2004 - one layer stays one layer
             continue
         if _is_layers(path):
@@ -69,9 +73,9 @@ def spread(keywords: Keywords, *, layers: int = _LAYERS_AT_MOST, experts: int = 
             while smaller in seen:
                 smaller += 1
             seen.add(smaller)
-            _set(moved, path, smaller)
-        elif "experts" in _words(path) and not path.endswith("per_tok"):
-            _set(moved, path, max(size for size in range(1, min(value, experts) + 1) if value % size == 0))
+            settle(moved, path, smaller)
+        elif "experts" in _words(path) and not path.endswith("per_tok") and path in flatten(moved):
+            settle(moved, path, max(size for size in range(1, min(value, experts) + 1) if value % size == 0))
     return moved
 
 
@@ -116,7 +120,7 @@ def vary(
         if path in flat:
             value = flat[path]
             smaller = path in divided and _count(value) and together
-            _set(moved, path, value // together if smaller else _step(path, value, random, together))
+            settle(moved, path, value // together if smaller else _step(path, value, random, together))
     before, after = flatten(keywords), flatten(moved)
     return Varied(moved, tuple(path for path in before if path in after and differs(before[path], after[path])))
 
@@ -150,8 +154,8 @@ def _size(value: int, random: Random, together: int) -> int:
     )
 
 
-def _set(keywords: Keywords, path: str, value: Any) -> None:
-    """Set a value; with a number of layers, the lists that have an entry for each layer get its length.
+def settle(keywords: Keywords, path: str, value: Any) -> None:
+    """Set a value in place; with a number of layers, the lists that have an entry for each layer get its length.
 
     A setting of one layer becomes that of all layers of its kind; a layer that changes its kind gets its settings.
     """
