@@ -200,7 +200,7 @@ def test_regions_are_printed_each_with_its_conditions(
     assert code == 0
     assert "## case 1 of 2, which the given configuration is in: i &gt;= first_k_dense_replace for every" in out
     assert "## case 2 of 2" in out
-    assert "(num_hidden_layers - first_k_dense_replace)*hidden_size*(" in out
+    assert "(num_hidden_layers - min(first_k_dense_replace, num_hidden_layers))*hidden_size*(" in out
 
 
 def test_a_class_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

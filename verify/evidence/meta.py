@@ -8,6 +8,7 @@ DeepSeek-V3).
 
 from __future__ import annotations
 
+import sys
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -227,6 +228,34 @@ def silence() -> Iterator[None]:
         logging.set_verbosity(verbosity)
 
 
+@contextmanager
+def without_initialising() -> Iterator[None]:
+    """The functions of `torch.nn.init` do nothing, wherever torch has bound their names.
+
+    `transformers.initialization.no_init_weights` would also keep weights from being tied.
+    """
+    from transformers import initialization
+
+    holders = [sys.modules[name] for name in initialization.TORCH_MODULES_TO_PATCH if name in sys.modules]
+    patched = [
+        (holder, function, getattr(holder, function))
+        for holder in holders
+        for function in initialization.TORCH_INIT_FUNCTIONS
+        if hasattr(holder, function)
+    ]
+    try:
+        for holder, function, _ in patched:
+            setattr(holder, function, _unchanged)
+        yield
+    finally:
+        for holder, function, original in patched:
+            setattr(holder, function, original)
+
+
+def _unchanged(tensor: Any = None, *_: Any, **__: Any) -> Any:
+    return tensor
+
+
 def _settings(transformers: ModuleType, config: Mapping[str, object]) -> Any:
     """The config object of transformers."""
     model_type = config.get("model_type")
@@ -275,7 +304,7 @@ def _build(model_class: Any, settings: Any) -> torch.nn.Module:
     from accelerate import init_empty_weights
 
     try:
-        with init_empty_weights(include_buffers=True):
+        with without_initialising(), init_empty_weights(include_buffers=True):
             # What AutoModel.from_config calls, without its detour for remote code. Eager attention needs no
             # kernel, which a config could otherwise name as a repository to be fetched.
             module: torch.nn.Module = model_class._from_config(settings, attn_implementation="eager")  # noqa: SLF001

@@ -30,7 +30,7 @@ def count() -> Iterator[dict[str, int]]:
     found = {"total": 0}
     rules = {**flop_registry, torch.ops.aten._grouped_mm: _grouped}  # noqa: SLF001 - an operator's name in torch
 
-    class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    class Counting(TorchDispatchMode):
         """Runs each operator, and adds what its rule says."""
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

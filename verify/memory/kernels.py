@@ -25,7 +25,7 @@ def answers() -> AbstractContextManager[Any]:
         torch.ops.aten.rand.default: _rand,
     }
 
-    class Answers(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    class Answers(TorchDispatchMode):
         """Looks an operator up before torch does."""
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

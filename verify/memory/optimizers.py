@@ -57,9 +57,7 @@ def _class(name: str) -> Callable[[list[Any]], torch.optim.Optimizer]:
         case "adafactor":
             from transformers.optimization import Adafactor
 
-            return lambda trained: Adafactor(  # type: ignore[no-untyped-call]
-                trained, lr=1e-3, scale_parameter=False, relative_step=False
-            )
+            return lambda trained: Adafactor(trained, lr=1e-3, scale_parameter=False, relative_step=False)
     if not find_spec("bitsandbytes"):
         raise UnavailableError("bitsandbytes not installed", hint="pip install bitsandbytes, or give another optimizer")
     return _in_8_bits()

@@ -85,7 +85,7 @@ class Saved:
 
         storage = tensor.untyped_storage()
         if storage._cdata not in self._there:  # noqa: SLF001 - see `storages`
-            self._packed.append((StorageWeakRef(storage), storage.nbytes()))  # type: ignore[no-untyped-call]
+            self._packed.append((StorageWeakRef(storage), storage.nbytes()))
         # Detached, because an operator's own output would keep its graph, and so itself, alive for ever.
         return tensor.detach(), tensor.requires_grad
 
@@ -146,7 +146,7 @@ class Peak:
 
         peak = self
 
-        class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        class Watch(TorchDispatchMode):
             """Sees each operator, and what it gives."""
 
             def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
