@@ -10,8 +10,9 @@ import sys
 import time
 from statistics import median
 
-from verify.derive import census, classes, configurations
-from verify.derive.instances import instance
+from verify.derive import census
+from verify.derive.building import classes, configurations
+from verify.derive.building.instances import instance
 from verify.errors import VerifyError
 from verify.evidence.meta import silence
 

@@ -246,7 +246,8 @@ def _against_family(found: Subject) -> Verification:
 
 def _triangulate(found: Subject, unpacked: Unpacked, sides: tuple[Sides, ...]) -> tuple[Triangulation | None, str]:
     """What the implementation would make of the stored tensors; or None, and why that is not known."""
-    from verify.derive import on_disk, on_disk_steps
+    from verify.derive import on_disk
+    from verify.derive.on_disk import steps as on_disk_steps
 
     shapes = {lot.owner(place): lot.shape for lot in unpacked.lots if not lot.part for place in lot.places}
     try:

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from verify.derive import booleans, classes, configurations
-from verify.derive.booleans import Table
-from verify.derive.closed import closed
-from verify.derive.confirm import derive
+from verify.derive.building import classes, configurations
+from verify.derive.confirming import booleans
+from verify.derive.confirming.booleans import Table
+from verify.derive.confirming.confirm import derive
 from verify.derive.errors import DeriveError
-from verify.derive.expressions import Expression
-from verify.derive.formula import Condition, Derived
+from verify.derive.formulas.closed import closed
+from verify.derive.formulas.expressions import Expression
+from verify.derive.formulas.formula import Condition, Derived
 from verify.evidence.meta import silence
 
 LLAMA = {"hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 24, "vocab_size": 128,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from verify.derive import bounds
 from verify.derive.errors import DeriveError
-from verify.derive.expressions import Expression
+from verify.derive.formulas import bounds
+from verify.derive.formulas.expressions import Expression
 
 VALUES = {"n": 9, "first": 3, "last": 6, "beyond": 20, "half": 2.5, "kinds": ("a", "b")}
 

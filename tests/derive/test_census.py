@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from verify.derive import census, classes
+from verify.derive import census
+from verify.derive.building import classes
 from verify.derive.census import Row
 
 ROWS = (

@@ -5,7 +5,7 @@ from types import ModuleType
 import pytest
 import transformers
 
-from verify.derive import classes
+from verify.derive.building import classes
 from verify.errors import UnavailableError, UnknownArchitectureError, VerifyError
 from verify.evidence.meta import silence
 

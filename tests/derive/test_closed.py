@@ -3,13 +3,13 @@
 import pytest
 import sympy
 
-from verify.derive import polynomials
-from verify.derive.closed import checked, closed
 from verify.derive.errors import DeriveError
-from verify.derive.expressions import Expression
-from verify.derive.formula import DerivedTerm, Kind, Predicate
-from verify.derive.latex import latex
-from verify.derive.notation import LATEX, PLAIN
+from verify.derive.formulas import polynomials
+from verify.derive.formulas.closed import checked, closed
+from verify.derive.formulas.expressions import Expression
+from verify.derive.formulas.formula import DerivedTerm, Kind, Predicate
+from verify.derive.formulas.latex import latex
+from verify.derive.formulas.notation import LATEX, PLAIN
 
 LAYERS = Predicate(Expression("L"), None, "L")
 

@@ -7,9 +7,9 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from verify.derive import configurations
-from verify.derive.configurations import CLASS
-from verify.derive.defaults import DEFAULTS
+from verify.derive.building import configurations
+from verify.derive.building.configurations import CLASS
+from verify.derive.building.defaults import DEFAULTS
 from verify.errors import ConfigError
 from verify.evidence.meta import silence
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 import transformers
 
-from verify.derive import classes, configurations
-from verify.derive.confirm import derive, pattern, unvaried
+from verify.derive.building import classes, configurations
+from verify.derive.confirming.confirm import derive, pattern, unvaried
 from verify.derive.errors import DeriveError
-from verify.derive.expressions import Expression
-from verify.derive.formula import Concretised, Condition, DerivedTerm, Predicate, Region
+from verify.derive.formulas.expressions import Expression
+from verify.derive.formulas.formula import Concretised, Condition, DerivedTerm, Predicate, Region
 from verify.errors import ConfigError
 
 Trace = Callable[[classes.Target, configurations.Keywords], tuple[Region, tuple[Concretised, ...]]]

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from verify.derive.counting import count
-from verify.derive.expressions import Expression, Values
+from verify.derive.formulas.expressions import Expression, Values
+from verify.derive.regions.counting import count
 
 CONDITIONS = [
     "i < dense", "i >= dense", "i <= dense", "i > dense", "i < 2", "i >= 1", "i == 0", "i != 0", "i in (0, 2)",

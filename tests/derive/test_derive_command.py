@@ -11,8 +11,8 @@ import sympy
 from hub.server import Hub
 
 from verify.cli import main
-from verify.derive import booleans, confirm
-from verify.derive.formula import Concretised
+from verify.derive.confirming import booleans, confirm
+from verify.derive.formulas.formula import Concretised
 
 TINY = {"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2,
         "intermediate_size": 96, "num_hidden_layers": 3, "vocab_size": 128}  # fmt: skip

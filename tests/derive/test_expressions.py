@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verify.derive.errors import DeriveError
-from verify.derive.expressions import Expression
+from verify.derive.formulas.expressions import Expression
 
 VALUES = {
     "hidden_size": 4100,

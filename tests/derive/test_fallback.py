@@ -13,8 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from verify import architectures
 from verify.cli import main
-from verify.derive import classes, configurations, confirm, library
-from verify.derive.formula import Confirmation, Derived
+from verify.derive import library
+from verify.derive.building import classes, configurations
+from verify.derive.confirming import confirm
+from verify.derive.formulas.formula import Confirmation, Derived
 from verify.errors import VerifyError
 from verify.evidence.meta import silence
 from verify.pipeline import check

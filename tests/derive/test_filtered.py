@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from verify.derive import classes, configurations
-from verify.derive.lists import whole
-from verify.derive.recorder import Recorder
-from verify.derive.regions import region
-from verify.derive.shims import recording
-from verify.derive.symbols import SymbolicInt, SymbolicStr, symbol
-from verify.derive.trace import symbolic_keywords, trace
+from verify.derive.building import classes, configurations
+from verify.derive.regions.region import region
+from verify.derive.tracing.lists import whole
+from verify.derive.tracing.recorder import Recorder
+from verify.derive.tracing.shims import recording
+from verify.derive.tracing.symbols import SymbolicInt, SymbolicStr, symbol
+from verify.derive.tracing.trace import symbolic_keywords, trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

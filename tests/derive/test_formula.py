@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from verify.derive.errors import DeriveError
-from verify.derive.expressions import Expression
-from verify.derive.formula import (
+from verify.derive.formulas.expressions import Expression
+from verify.derive.formulas.formula import (
     Concretised,
     Condition,
     Confirmation,
@@ -20,7 +20,7 @@ from verify.derive.formula import (
     Region,
     from_json,
 )
-from verify.derive.text import text
+from verify.derive.formulas.text import text
 from verify.errors import FormatError
 
 
@@ -149,7 +149,8 @@ def test_the_text_says_where_each_term_occurs() -> None:
 
 def test_reading_and_counting_needs_neither_torch_nor_sympy() -> None:
     program = (
-        "import sys; from verify.derive.formula import from_json; from verify.derive.text import text; "
+        "import sys; from verify.derive.formulas.formula import from_json; "
+        "from verify.derive.formulas.text import text; "
         "d = from_json(sys.stdin.read()); text(d); print(d.regions[0].count({'vocab': 3, 'h': 2, 'heads': 1, 'd': 1, "
         "'n': 1, 'dense': 1, 'experts': 0, 'f': 1, 'depths': [0]})); "
         "print(sorted({'torch', 'sympy', 'transformers', 'numpy'} & set(sys.modules)))"

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from verify.derive import classes, configurations, instances
+from verify.derive.building import classes, configurations, instances
 from verify.errors import ConfigError, UnavailableError
 from verify.evidence import meta
 

@@ -15,10 +15,12 @@ import pytest
 
 from verify import architectures
 from verify.cli import main
-from verify.derive import classes, configurations, confirm, instances, library, publish
+from verify.derive import library, publish
+from verify.derive.building import classes, configurations, instances
+from verify.derive.building.variation import movable, spread, vary
+from verify.derive.confirming import confirm
 from verify.derive.errors import DeriveError
-from verify.derive.formula import Confirmation
-from verify.derive.variation import movable, spread, vary
+from verify.derive.formulas.formula import Confirmation
 from verify.errors import ConfigError, FormatError, UnknownArchitectureError, VerifyError
 from verify.evidence.meta import silence
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from verify.derive.naming import numbered, pattern
+from verify.derive.formulas.naming import numbered, pattern
 
 
 @pytest.mark.parametrize(

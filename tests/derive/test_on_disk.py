@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from verify.derive import on_disk, on_disk_rules
-from verify.derive.on_disk_names import MOST_SORTS, rename_all
-from verify.derive.on_disk_steps import lines
+from verify.derive import on_disk
+from verify.derive.on_disk import rules as on_disk_rules
+from verify.derive.on_disk.names import MOST_SORTS, rename_all
+from verify.derive.on_disk.steps import lines
 from verify.errors import FormatError, UnavailableError
 from verify.triangulate import Line, Step
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from verify.derive import classes, configurations, library, per_layer, points
-from verify.derive.regions import region
-from verify.derive.trace import trace
+from verify.derive import library
+from verify.derive.building import classes, configurations, points
+from verify.derive.regions.region import region
+from verify.derive.tracing import per_layer
+from verify.derive.tracing.trace import trace
 from verify.errors import ConfigError
 
 #: Gemma 4 as its checkpoints spell it: the width of a head of full attention is a key of its own.

@@ -12,15 +12,15 @@ import pytest
 import torch
 from torch import nn
 
-from verify.derive import classes, configurations
-from verify.derive.linking import links, named
-from verify.derive.regions import region
-from verify.derive.trace import trace
+from verify.derive.building import classes, configurations
+from verify.derive.regions.linking import links, named
+from verify.derive.regions.region import region
+from verify.derive.tracing.trace import trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from verify.derive.formula import Region
+    from verify.derive.formulas.formula import Region
 
 MADE = """
 from torch import nn

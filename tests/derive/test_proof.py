@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from verify import architectures
 from verify.architectures import Family
 from verify.config import Config
-from verify.derive import classes, configurations, variation
-from verify.derive.classes import Target
-from verify.derive.configurations import Keywords
+from verify.derive.building import classes, configurations, variation
+from verify.derive.building.classes import Target
+from verify.derive.building.configurations import Keywords
 from verify.derive.errors import DeriveError
-from verify.derive.expressions import Expression
-from verify.derive.printing import text as printed
+from verify.derive.formulas.expressions import Expression
+from verify.derive.formulas.printing import text as printed
 from verify.derive.proof import Proof, prove
-from verify.derive.proof_algebra import Algebra
+from verify.derive.proof.algebra import Algebra
 from verify.errors import ConfigError
 from verify.evidence.meta import silence
 from verify.formula import Formula, Layers, Term
@@ -145,8 +145,9 @@ def test_a_way_in_which_the_family_counts_is_a_proof_of_its_own() -> None:
 
 def test_known_regions_are_proved_without_another_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     """As those of a formula that was derived before."""
-    from verify.derive import confirm, proof_regions
-    from verify.derive.formula import Confirmation, Derived, from_json
+    from verify.derive.confirming import confirm
+    from verify.derive.formulas.formula import Confirmation, Derived, from_json
+    from verify.derive.proof import regions as proof_regions
 
     target, start = keywords(BUILT["qwen3_moe"])
     with silence():

@@ -13,12 +13,12 @@ import transformers
 from torch.nn.modules import module as hooks
 from transformers import PreTrainedConfig, initialization
 
-from verify.derive import classes, configurations
-from verify.derive.ranges import ranged
-from verify.derive.recorder import Recorder
-from verify.derive.shims import building, recording, symbolic
-from verify.derive.symbols import SymbolicInt, symbol
-from verify.derive.trace import trace
+from verify.derive.building import classes, configurations
+from verify.derive.tracing.ranges import ranged
+from verify.derive.tracing.recorder import Recorder
+from verify.derive.tracing.shims import building, recording, symbolic
+from verify.derive.tracing.symbols import SymbolicInt, symbol
+from verify.derive.tracing.trace import trace
 from verify.errors import VerifyError
 
 _NAMES = ("int", "float", "list", "tuple", "range", "len", "enumerate", "min", "max", "math", "np", "torch")

@@ -7,13 +7,13 @@ import pytest
 import torch
 import transformers
 
-from verify.derive import classes, configurations
-from verify.derive.confirm import derive
-from verify.derive.expressions import Expression
-from verify.derive.formula import Condition, DerivedTerm, Predicate, Region
-from verify.derive.merging import merged, needed
-from verify.derive.points import Point
-from verify.derive.sides import other_sides
+from verify.derive.building import classes, configurations
+from verify.derive.building.points import Point
+from verify.derive.confirming.confirm import derive
+from verify.derive.confirming.sides import other_sides
+from verify.derive.formulas.expressions import Expression
+from verify.derive.formulas.formula import Condition, DerivedTerm, Predicate, Region
+from verify.derive.regions.merging import merged, needed
 
 KEYWORDS = {"hidden_size": 64, "num_heads": 8, "num_experts": 16, "num_layers": 3, "kinds": ["a", "b", "a"]}
 

@@ -10,12 +10,12 @@ import sympy
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from verify.derive.expressions import Expression
-from verify.derive.lists import SymbolicList, SymbolicTuple
-from verify.derive.printing import text
-from verify.derive.private import functions
-from verify.derive.recorder import Recorder
-from verify.derive.symbols import SymbolicFloat, SymbolicInt, SymbolicStr, expression, plain, symbol
+from verify.derive.formulas.expressions import Expression
+from verify.derive.formulas.printing import text
+from verify.derive.tracing.lists import SymbolicList, SymbolicTuple
+from verify.derive.tracing.private import functions
+from verify.derive.tracing.recorder import Recorder
+from verify.derive.tracing.symbols import SymbolicFloat, SymbolicInt, SymbolicStr, expression, plain, symbol
 
 SIZES = st.integers(1, 4096)
 

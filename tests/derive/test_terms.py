@@ -3,9 +3,9 @@
 import pytest
 
 from verify.breakdown import expect, measure
-from verify.derive import naming, terms
-from verify.derive.expressions import Expression
-from verify.derive.formula import DerivedTerm, Predicate, Region
+from verify.derive.formulas import naming, terms
+from verify.derive.formulas.expressions import Expression
+from verify.derive.formulas.formula import DerivedTerm, Predicate, Region
 from verify.diff import diff
 from verify.evidence.packing import unpack
 from verify.roles import Kind, Role

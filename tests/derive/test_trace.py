@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from verify.derive import classes, configurations
+from verify.derive.building import classes, configurations
 from verify.derive.errors import DeriveError
-from verify.derive.regions import region
-from verify.derive.text import axes, where
-from verify.derive.trace import Traced, trace
+from verify.derive.formulas.text import axes, where
+from verify.derive.regions.region import region
+from verify.derive.tracing.trace import Traced, trace
 from verify.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from verify.derive.formula import Region
+    from verify.derive.formulas.formula import Region
 
 SMALL = {
     "vocab_size": 41, "hidden_size": 48, "intermediate_size": 20, "num_hidden_layers": 5, "num_attention_heads": 4,

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from verify.derive import configurations
-from verify.derive.configurations import CLASS
-from verify.derive.search import Search
-from verify.derive.variation import movable, spread, vary
+from verify.derive.building import configurations
+from verify.derive.building.configurations import CLASS
+from verify.derive.building.variation import movable, spread, vary
+from verify.derive.confirming.search import Search
 
 LAYERED: dict[str, Any] = {
     "hidden_size": 64,

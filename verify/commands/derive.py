@@ -13,9 +13,9 @@ from verify.formula import MOST_LAYERS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from verify.derive.booleans import Table
-    from verify.derive.classes import Target
-    from verify.derive.formula import Derived
+    from verify.derive.building.classes import Target
+    from verify.derive.confirming.booleans import Table
+    from verify.derive.formulas.formula import Derived
     from verify.evidence.base import Evidence
 
 SUMMARY = "derive the formula of a class of transformers from its code"
@@ -49,7 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> Outcome:
     """Derive it; exit code 1 when anything that is printed is not confirmed."""
-    from verify.derive import classes, configurations
+    from verify.derive.building import classes, configurations
     from verify.derive.report import report
     from verify.render import formats
 
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace, console: Console) -> Outcome:
 def _derived(
     target: "Target", keywords: dict[str, Any], options: argparse.Namespace, console: Console
 ) -> "tuple[Derived, Table]":
-    from verify.derive import booleans, confirm
+    from verify.derive.confirming import booleans, confirm
 
     console.progress(f"{target.model_type}")
     derived = confirm.derive(target, keywords, configurations=options.configurations, seed=options.seed)
@@ -100,7 +100,7 @@ def _derived(
 
 def _is_type(model: str, revision: str) -> bool:
     """Whether MODEL is a model_type of transformers, known or not; a folder of that name is `./name`."""
-    from verify.derive import classes
+    from verify.derive.building import classes
 
     if not model.strip():
         raise UsageError("MODEL is empty", expected="a model_type, owner/name[@revision], a folder or a config.json")

@@ -20,14 +20,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verify.derive import classes, configurations
+from verify.derive.building import classes, configurations
 from verify.errors import VerifyError
 from verify.evidence.meta import silence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from verify.derive.formula import Derived
+    from verify.derive.formulas.formula import Derived
 
 #: Kinds of which each type has a row; of the others a type has one row, for the class it prefers.
 _EACH = ("causal", "seq2seq", "masked")
@@ -47,7 +47,7 @@ class Row:
 
     Attributes:
         type: The model type.
-        kind: One of `verify.derive.classes.KINDS`.
+        kind: One of `verify.derive.building.classes.KINDS`.
         class_name: The class.
         result: One of `RESULTS`: a confirmed formula of one region, of several; a formula that is not confirmed; none;
             a class that cannot be built with its defaults.
@@ -121,7 +121,7 @@ def _target(name: str, kind: str) -> classes.Target:
 
 
 def _derived(target: classes.Target, traces: list[float]) -> Derived:
-    from verify.derive import confirm
+    from verify.derive.confirming import confirm
 
     def timed(*arguments: object) -> object:
         began = time.perf_counter()
@@ -135,7 +135,7 @@ def _derived(target: classes.Target, traces: list[float]) -> Derived:
 
 
 def _judged(name: str, kind: str, derived: Derived, traces: list[float], began: float) -> Row:
-    from verify.derive.confirm import unvaried
+    from verify.derive.confirming.confirm import unvaried
 
     confirmation = derived.confirmation
     if not derived.regions:
@@ -211,7 +211,9 @@ def warm() -> None:
     import transformers.models.llama.modeling_llama
     import transformers.models.mixtral.modeling_mixtral  # noqa: F401 - its imports are what most models need
 
-    from verify.derive import confirm, regions, trace  # noqa: F401 - to have them imported
+    from verify.derive.confirming import confirm  # noqa: F401 - to have them imported
+    from verify.derive.regions import region  # noqa: F401 - to have them imported
+    from verify.derive.tracing import trace  # noqa: F401 - to have them imported
 
     torch.set_num_threads(1)
 

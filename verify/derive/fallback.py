@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from verify import architectures
-from verify.derive import library, terms
+from verify.derive import library
 from verify.derive.errors import DeriveError
+from verify.derive.formulas import terms
 from verify.errors import UnavailableError, UnknownArchitectureError, VerifyError
 from verify.evidence.base import Strength
 from verify.evidence.meta import silence
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from verify.architectures import Family
     from verify.config import Config
-    from verify.derive.classes import Target
-    from verify.derive.formula import Derived
+    from verify.derive.building.classes import Target
+    from verify.derive.formulas.formula import Derived
     from verify.derive.stored import Stored
     from verify.evidence.base import Evidence
     from verify.evidence.select import Gathered
@@ -87,7 +88,7 @@ def derived(gathered: Gathered, config: Config) -> tuple[Code, Formula]:
 
 
 def _require_type(config: Config) -> None:
-    from verify.derive import classes
+    from verify.derive.building import classes
 
     name = config.text("model_type")
     try:
@@ -104,7 +105,7 @@ def _require_type(config: Config) -> None:
 
 def _built(gathered: Gathered, values: Mapping[str, Any]) -> tuple[Target, Any]:
     """The class, and a module of it: the one that was compared with the file, where there is one."""
-    from verify.derive import classes, configurations, instances
+    from verify.derive.building import classes, configurations, instances
 
     target = classes.find_for(values)
     module = gathered.module
@@ -117,7 +118,7 @@ def _built(gathered: Gathered, values: Mapping[str, Any]) -> tuple[Target, Any]:
 
 def _knows(config: Any, key: str) -> bool:
     """Whether a key means anything to a configuration class, which keeps what it does not know all the same."""
-    from verify.derive import configurations
+    from verify.derive.building import configurations
 
     known = type(config)
     if hasattr(known, key) or key in known.attribute_map:
@@ -129,14 +130,15 @@ def _knows(config: Any, key: str) -> bool:
 
 
 def _keywords(target: Target, values: Mapping[str, Any]) -> dict[str, Any]:
-    from verify.derive import classes, configurations
+    from verify.derive.building import classes, configurations
 
     return configurations.keywords(target.config_class, dict(classes.part(target, values)))
 
 
 def _found(target: Target, values: Mapping[str, Any], module: Any) -> tuple[Derived, Stored]:
     """A confirmed formula that gives what the module has: one of the library, else one that is derived here."""
-    from verify.derive import configurations, confirm
+    from verify.derive.building import configurations
+    from verify.derive.confirming import confirm
     from verify.derive.stored import stored
 
     keywords = configurations.resolved(module.config, _keywords(target, values))

@@ -16,11 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from verify.derive import per_layer, terms
-from verify.derive.classes import KINDS
+from verify.derive.building.classes import KINDS
 from verify.derive.errors import DeriveError
-from verify.derive.expressions import Expression
-from verify.derive.formula import ENOUGH, Condition, Confirmation, Derived, DerivedTerm, Predicate, Region, from_json
+from verify.derive.formulas import terms
+from verify.derive.formulas.expressions import Expression
+from verify.derive.formulas.formula import (
+    ENOUGH,
+    Condition,
+    Confirmation,
+    Derived,
+    DerivedTerm,
+    Predicate,
+    Region,
+    from_json,
+)
+from verify.derive.tracing import per_layer
 from verify.errors import ConfigError, FormatError, UnknownArchitectureError, VerifyError
 
 if TYPE_CHECKING:
@@ -61,7 +71,7 @@ class Shelf:
     Attributes:
         model_type: The key of transformers.
         class_name: The class.
-        kind: One of `verify.derive.classes.KINDS`.
+        kind: One of `verify.derive.building.classes.KINDS`.
         transformers: The version that the formula was derived from.
         configurations: How many random configurations in a row it predicted.
         varied: What differed among them.

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from verify.derive import library, per_layer, points
-from verify.derive.configurations import CLASS, assign, build, copied, flatten, keywords, resolved, sections
+from verify.derive import library
+from verify.derive.building import points
+from verify.derive.building.configurations import CLASS, assign, build, copied, flatten, keywords, resolved, sections
+from verify.derive.building.instances import module
+from verify.derive.building.variation import differs, movable, spread, vary
 from verify.derive.errors import DeriveError
-from verify.derive.expressions import INDICES, Expression
-from verify.derive.instances import module
-from verify.derive.variation import differs, movable, spread, vary
+from verify.derive.formulas.expressions import INDICES, Expression
+from verify.derive.tracing import per_layer
 from verify.errors import ConfigError, VerifyError
 from verify.evidence.meta import silence
 
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from verify.derive.classes import Target
-    from verify.derive.configurations import Keywords
-    from verify.derive.formula import Condition, Derived, Region
+    from verify.derive.building.classes import Target
+    from verify.derive.building.configurations import Keywords
+    from verify.derive.formulas.formula import Condition, Derived, Region
     from verify.derive.library import Entry, Part, Shelf
 
 #: Random configurations with values left out.
@@ -135,7 +137,8 @@ def stale(entry: Entry) -> str:
     Raises:
         VerifyError: The class is gone, or cannot be built.
     """
-    from verify.derive import classes, confirm
+    from verify.derive.building import classes
+    from verify.derive.confirming import confirm
 
     target = classes.find(entry.shelf.model_type, entry.shelf.class_name)
     with silence():
@@ -258,11 +261,11 @@ def _without(values: Keywords, paths: Iterable[str]) -> Keywords:
 
 def _symbolic(target: Target, given: Keywords, moved: set[str]) -> dict[str, str]:
     """How the class computes values that are left out, as expressions over the others."""
-    from verify.derive.printing import text
-    from verify.derive.recorder import Recorder
-    from verify.derive.shims import symbolic
-    from verify.derive.symbols import SymbolicInt
-    from verify.derive.trace import symbolic_keywords
+    from verify.derive.formulas.printing import text
+    from verify.derive.tracing.recorder import Recorder
+    from verify.derive.tracing.shims import symbolic
+    from verify.derive.tracing.symbols import SymbolicInt
+    from verify.derive.tracing.trace import symbolic_keywords
 
     recorder = Recorder()
     try:
@@ -360,7 +363,7 @@ def widen(model_type: str, kind: str, folder: Path = library.FOLDER, *, seconds:
 
     Args:
         model_type: The key of transformers.
-        kind: One of `verify.derive.classes.KINDS`.
+        kind: One of `verify.derive.building.classes.KINDS`.
         folder: Where the files are.
         seconds: The longest that each confirmation may take.
 
@@ -370,7 +373,8 @@ def widen(model_type: str, kind: str, folder: Path = library.FOLDER, *, seconds:
     Raises:
         VerifyError: There is no such file, or the class cannot be built.
     """
-    from verify.derive import booleans, classes
+    from verify.derive.building import classes
+    from verify.derive.confirming import booleans
 
     entry = library.read(folder / f"{model_type}.{kind}.json")
     target = replace(classes.find(model_type, entry.shelf.class_name), kind=kind)

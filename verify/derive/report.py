@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from verify.derivation import Case, Confirmed, Derivation, Repeat, Requirement, Row, Switch, Switches
-from verify.derive import booleans
-from verify.derive.closed import Closed, checked, closed
-from verify.derive.configurations import flatten
-from verify.derive.confirm import unvaried
+from verify.derive.building.configurations import flatten
+from verify.derive.confirming import booleans
+from verify.derive.confirming.confirm import unvaried
 from verify.derive.errors import DeriveError
-from verify.derive.expressions import INDICES
-from verify.derive.formula import ENOUGH
-from verify.derive.notation import LATEX, PLAIN
+from verify.derive.formulas.closed import Closed, checked, closed
+from verify.derive.formulas.expressions import INDICES
+from verify.derive.formulas.formula import ENOUGH
+from verify.derive.formulas.notation import LATEX, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from verify.derive.booleans import Change, Table
-    from verify.derive.classes import Target
-    from verify.derive.configurations import Keywords
-    from verify.derive.formula import Condition, Confirmation, Derived, DerivedTerm, Region
+    from verify.derive.building.classes import Target
+    from verify.derive.building.configurations import Keywords
+    from verify.derive.confirming.booleans import Change, Table
+    from verify.derive.formulas.formula import Condition, Confirmation, Derived, DerivedTerm, Region
 
     Values = Mapping[str, Any]
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from verify.derive import instances, on_disk, on_disk_rules
+from verify.derive import on_disk
+from verify.derive.building import instances
 from verify.derive.errors import DeriveError
-from verify.derive.naming import pattern, role
-from verify.derive.terms import Modules, Piece
+from verify.derive.formulas.naming import pattern, role
+from verify.derive.formulas.terms import Modules, Piece
+from verify.derive.on_disk import rules as on_disk_rules
 from verify.roles import Cause, Kind, Role
 from verify.symbols import Size
 

@@ -1,0 +1,1 @@
+"""Derived formulas as data, evaluated and printed; nothing of it needs torch."""

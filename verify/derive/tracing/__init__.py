@@ -1,0 +1,1 @@
+"""One build of a class with symbolic hyper-parameters, and all that watches it."""
