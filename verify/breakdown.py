@@ -219,8 +219,9 @@ def _places(lot: Lot, table: NameTable) -> Iterator[tuple[Place | None, list[int
     layers: defaultdict[str, list[int]] = defaultdict(list)
     for position, layer in enumerate(columns[0]):
         layers[layer].append(position)
+    numbers = {text: int(text) for column in columns[1:] for text in set(column)}
     for layer, chosen in layers.items():
-        copies = list(map(int, map(columns[1].__getitem__, chosen))) if columns[1:] else []
+        copies = [numbers[column[position]] for column in columns[1:] for position in chosen]
         yield Place(found.entry, int(layer), found.prefixed), copies, chosen
 
 

@@ -4,7 +4,7 @@
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
@@ -16,7 +16,7 @@ OPEN = "{}"
 
 # A longer number is no index; Python refuses to read one of 4,301 digits.
 _DIGITS = 9
-_WITHOUT_DIGITS = {ord(digit): None for digit in "0123456789"}
+_ZEROS = {ord(digit): "0" for digit in "123456789"}
 
 _name, _dtype, _shape = attrgetter("name"), attrgetter("dtype"), attrgetter("shape")
 
@@ -54,64 +54,55 @@ def gather(tensors: Iterable[Tensor]) -> tuple[Alike, ...]:
         tensors: The tensors of a checkpoint.
 
     Returns:
-        Each tensor once, in order of first appearance. One whose name holds a `{}` itself stands alone, without
-        indices.
+        Each tensor once; templates in order of first appearance. One whose name holds a `{}` itself stands alone,
+        without indices.
     """
-    given = tuple(tensors)
-    found: list[Alike] = []
-    for text, members in _without_digits(given).items():
-        places = tuple(place for place, piece in enumerate(text.split(".")) if not piece)
-        columns = _columns(text, places, members)
-        found += _by_shape(_template(text, places), columns, members) if columns is not None else _one_by_one(members)
-    return tuple(found)
+    found: defaultdict[tuple[str, int], list[_Group]] = defaultdict(list)
+    for mask, members in _by_mask(tuple(tensors)).items():
+        for group in _groups(mask, members):
+            found[group.template, len(group.columns)].append(group)
+    return tuple(alike for groups in found.values() for alike in _by_shape(_joined(groups)))
 
 
-def _without_digits(tensors: tuple[Tensor, ...]) -> dict[str, list[Tensor]]:
-    """The tensors by their name without its digits."""
+class _Group(NamedTuple):
+    """Tensors of one template, of any dtypes and shapes."""
+
+    template: str
+    columns: tuple[tuple[str, ...], ...]
+    tensors: Sequence[Tensor]
+
+
+def _by_mask(tensors: tuple[Tensor, ...]) -> dict[str, list[Tensor]]:
+    """The tensors by their name with a 0 for each digit, so that in one group all indices stand at the same place."""
     names = list(map(_name, tensors))
-    texts = "\n".join(names).translate(_WITHOUT_DIGITS).split("\n")
-    if len(texts) != len(names):
-        texts = [name.translate(_WITHOUT_DIGITS) for name in names]
+    masks = "\n".join(names).translate(_ZEROS).split("\n")
+    if len(masks) != len(names):
+        masks = [name.translate(_ZEROS) for name in names]
     found: defaultdict[str, list[Tensor]] = defaultdict(list)
-    for text, tensor in zip(texts, tensors, strict=True):
-        found[text].append(tensor)
+    for mask, tensor in zip(masks, tensors, strict=True):
+        found[mask].append(tensor)
     return found
 
 
-def _columns(text: str, places: tuple[int, ...], members: list[Tensor]) -> tuple[tuple[str, ...], ...] | None:
-    """The indices at the places that are empty without digits; None where there are other digits as well."""
-    if OPEN in text:
-        return None
+def _groups(mask: str, members: list[Tensor]) -> Iterable[_Group]:
+    """The tensors of one mask by template."""
+    pieces, spans, place = mask.split("."), [], 0
+    for number, piece in enumerate(pieces):
+        if piece and not piece.strip("0"):
+            pieces[number] = OPEN
+            spans.append(slice(place, place + len(piece)))
+        place += len(piece) + 1
+    template = ".".join(pieces)
+    if "0" in template or OPEN in mask:
+        return _one_by_one(members)
     names = list(map(_name, members))
-    pieces = [name.split(".") for name in names] if places else []
-    columns = tuple(tuple(map(itemgetter(place), pieces)) for place in places)
-    # No name is shorter than its text and its indices, so that all are as long if they are so together.
-    length = len(names) * len(text) + sum(map(len, chain.from_iterable(columns)))
-    if sum(map(len, names)) != length:
-        return None
-    return columns if all(is_index(piece) for column in columns for piece in set(column)) else None
+    columns = tuple(tuple(map(itemgetter(span), names)) for span in spans)
+    if not all(is_index(piece) for column in columns for piece in set(column)):
+        return _one_by_one(members)
+    return (_Group(template, columns, members),)
 
 
-def _template(text: str, places: tuple[int, ...]) -> str:
-    pieces = text.split(".")
-    for place in places:
-        pieces[place] = OPEN
-    return ".".join(pieces)
-
-
-def _by_shape(template: str, columns: tuple[tuple[str, ...], ...], members: list[Tensor]) -> Iterator[Alike]:
-    if len(set(map(_shape, members))) == len(set(map(id, map(_dtype, members)))) == 1:
-        yield Alike(template, columns, tuple(members))
-        return
-    shapes: dict[tuple[str, tuple[int, ...]], list[int]] = {}
-    for place, tensor in enumerate(members):
-        shapes.setdefault((repr(tensor.dtype), tensor.shape), []).append(place)
-    for chosen in shapes.values():
-        own = tuple(tuple(column[place] for place in chosen) for column in columns)
-        yield Alike(template, own, tuple(members[place] for place in chosen))
-
-
-def _one_by_one(members: list[Tensor]) -> Iterator[Alike]:
+def _one_by_one(members: list[Tensor]) -> Iterator[_Group]:
     """Tensors with other digits in their names, as in `conv1.weight`, or with what is no index."""
     found: dict[str, tuple[list[list[str]], list[Tensor]]] = {}
     for tensor in members:
@@ -124,4 +115,25 @@ def _one_by_one(members: list[Tensor]) -> Iterator[Alike]:
         of_template[0].append(indices)
         of_template[1].append(tensor)
     for template, (indices_of, tensors) in found.items():
-        yield from _by_shape(template, tuple(zip(*indices_of, strict=True)), tensors)
+        yield _Group(template, tuple(zip(*indices_of, strict=True)), tensors)
+
+
+def _joined(groups: list[_Group]) -> _Group:
+    """Several groups of one template as one."""
+    if len(groups) == 1:
+        return groups[0]
+    columns = (tuple(chain.from_iterable(parts)) for parts in zip(*(group.columns for group in groups), strict=True))
+    return _Group(groups[0].template, tuple(columns), [tensor for group in groups for tensor in group.tensors])
+
+
+def _by_shape(group: _Group) -> Iterator[Alike]:
+    template, columns, members = group
+    if len(set(map(_shape, members))) == len(set(map(id, map(_dtype, members)))) == 1:
+        yield Alike(template, columns, tuple(members))
+        return
+    shapes: dict[tuple[str, tuple[int, ...]], list[int]] = {}
+    for place, tensor in enumerate(members):
+        shapes.setdefault((repr(tensor.dtype), tensor.shape), []).append(place)
+    for chosen in shapes.values():
+        own = tuple(tuple(column[place] for place in chosen) for column in columns)
+        yield Alike(template, own, tuple(members[place] for place in chosen))

@@ -22,7 +22,7 @@ types = {"BOOL": "bool", "U8": "uint8", "F16": "float16", "I32": "int32", "F32":
 dtypes = st.sampled_from(sorted(types))
 
 
-def parse(data: bytes) -> tuple[tuple[Tensor, ...], dict[str, str]]:
+def parse(data: bytes) -> safetensors.Header:
     length = safetensors.header_length(data[:8], where="f", size=len(data))
     return safetensors.parse(data[8 : 8 + length], file="f", size=len(data))
 
@@ -33,10 +33,11 @@ def test_what_the_reference_writes_is_read_back(
 ) -> None:
     """Whatever the reference serialises, under any name, has the same names, dtypes, shapes and metadata here."""
     arrays = {name: np.zeros(shape, types[dtype]) for name, (dtype, shape) in tensors.items()}
-    found, kept = parse(save(arrays, metadata or None))
-    assert {tensor.name: (tensor.dtype.name, list(tensor.shape)) for tensor in found} == tensors
-    assert kept == metadata
-    assert {tensor.file for tensor in found} <= {"f"}
+    header = parse(save(arrays, metadata or None))
+    assert {tensor.name: (tensor.dtype.name, list(tensor.shape)) for tensor in header.tensors} == tensors
+    assert header.metadata == metadata
+    assert header.payload == sum(array.nbytes for array in arrays.values())
+    assert {tensor.file for tensor in header.tensors} <= {"f"}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -54,7 +55,7 @@ def test_tensors_come_in_the_order_of_their_data() -> None:
     header = (
         b'{"z":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'
     )
-    tensors, _ = safetensors.parse(header, file="f", size=None)
+    tensors = safetensors.parse(header, file="f", size=None).tensors
     assert [tensor.name for tensor in tensors] == ["a", "z"]
 
 

@@ -9,7 +9,7 @@ from hub import shapes
 from verify.errors import FormatError, NotFoundError, UsageError
 from verify.evidence import hub, select
 from verify.evidence.base import Evidence, Strength
-from verify.evidence.files import Files, Weights, each, whole
+from verify.evidence.files import Files, Weights, ahead, whole
 from verify.evidence.local import LocalFiles
 from verify.evidence.select import Access, Choice
 from verify.reference import Reference, parse
@@ -142,12 +142,18 @@ class Waiting(LocalFiles):
     threads = 4
 
 
+def size_of(files: Files, file: str) -> int:
+    return files.size(file)
+
+
 @pytest.mark.parametrize("kind", [LocalFiles, Waiting])
-def test_several_files_are_read_in_their_order_and_the_first_fault_is_told(kind: type[LocalFiles], two: Path) -> None:
+def test_files_that_are_begun_give_what_was_read_and_their_own_fault(kind: type[LocalFiles], two: Path) -> None:
     files = kind(two)
     wanted = [f"model-0000{number}-of-00002.safetensors" for number in (2, 1, 2, 1, 1)]
-    assert each(files, lambda files, name: (name, files.size(name)), wanted) == [
-        (name, (two / name).stat().st_size) for name in wanted
-    ]
-    with pytest.raises(NotFoundError, match=r"none.safetensors: no such file"):
-        each(files, lambda files, name: files.size(name), [*wanted, "none.safetensors", *wanted])
+    with ahead(files) as begin:
+        nobody_waits_for = begin(size_of, "none.safetensors")
+        begun = [begin(size_of, name) for name in wanted]
+        assert [result() for result in begun] == [(two / name).stat().st_size for name in wanted]
+    with ahead(files) as begin, pytest.raises(NotFoundError, match=r"none.safetensors: no such file"):
+        begin(size_of, "none.safetensors")()
+    assert callable(nobody_waits_for)

@@ -41,7 +41,7 @@ def ours(data: bytes) -> set[Found] | None:
     """What `verify` finds in it, with the data where the order of the tensors puts it."""
     try:
         length = safetensors.header_length(data[:8], where="f", size=len(data))
-        tensors, _ = safetensors.parse(data[8 : 8 + length], file="f", size=len(data))
+        tensors = safetensors.parse(data[8 : 8 + length], file="f", size=len(data)).tensors
     except FormatError as error:
         line = str(error)
         assert line.startswith("f: "), line

@@ -3,9 +3,11 @@
 A format is read through `Files`, so that it is written once for both. Nothing is read that is not asked for.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 from verify.errors import FormatError
@@ -38,6 +40,13 @@ class Files(Protocol):
         Raises:
             EvidenceError: The file cannot be read, or lies outside the checkpoint.
         """
+
+
+class Begin(Protocol):
+    """Begins to read a file, and gives what waits for the result."""
+
+    def __call__(self, read: Callable[[Files, str], _Read], file: str, /) -> Callable[[], _Read]:
+        """Begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +95,23 @@ def whole(files: Files, file: str, *, limit: int) -> bytes:
     return files.read(file, 0, size)
 
 
-def each(files: Files, read: Callable[[Files, str], _Read], names: Iterable[str]) -> list[_Read]:
-    """Read several files by the same function, at once where their `Files` has `threads` to wait in.
+@contextmanager
+def ahead(files: Files) -> Iterator[Begin]:
+    """Have files read before their content is needed, several at once where their `Files` has `threads` to wait in.
 
     Args:
         files: The files of the checkpoint.
-        read: What to do for each.
-        names: The paths of the files.
 
-    Returns:
-        The results, in the order of the names.
+    Yields:
+        Begins to read a file, by a function of the `Files` and the path, and gives what waits for the result. What
+        nobody has waited for when the context ends is given up.
     """
     threads = getattr(files, "threads", 1)  # a folder has none: it does not wait
     if threads == 1:
-        return [read(files, name) for name in names]
+        yield lambda read, file: partial(read, files, file)
+        return
     pool = ThreadPoolExecutor(threads, thread_name_prefix="verify-files")
     try:
-        return list(pool.map(lambda name: read(files, name), names))
+        yield lambda read, file: pool.submit(read, files, file).result
     finally:
         pool.shutdown(cancel_futures=True)

@@ -4,18 +4,16 @@ A format asks for a few bytes at a time, and a request costs the same for 8 byte
 asked for, the further a format reads the more, and held for a while. What was read is kept in the cache.
 """
 
-import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from urllib.parse import quote
 
 from verify.errors import NetworkError, NotFoundError, VerifyError
-from verify.evidence import hub_session, hub_waits, safetensors
-from verify.evidence.hub_cache import Cache
+from verify.evidence import hub_session, safetensors
+from verify.evidence.hub_cache import Cache, Pieces
 from verify.evidence.hub_errors import RefusedError
 from verify.evidence.hub_http import Http
 from verify.evidence.hub_progress import Status
@@ -55,7 +53,7 @@ class HubFiles:
 
     Attributes:
         pinned: The repository.
-        cache: What is kept of it on disk.
+        kept: What is kept of it on disk.
         http: How it is reached; None offline.
         status: What the read has come to.
         threads: How many files may be read at once.
@@ -71,7 +69,7 @@ class HubFiles:
             status: Is told of every byte that arrives.
         """
         self.pinned = pinned
-        self.cache = cache
+        self.kept = Pieces(cache, pinned.commit)
         self.http = http
         self.status = status
         self.threads = 1 if http is None else hub_session.threads()
@@ -126,15 +124,6 @@ class HubFiles:
                 start += len(pieces[-1])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def begin(self, names: Iterable[str]) -> None:
-        """Have the beginnings of files under way before they are asked for.
-
-        Args:
-            names: The files; as many of them as there are threads are begun.
-        """
-        for name in itertools.islice(names, self.threads if self.http is not None else 0):
-            hub_waits.later(partial(self.read, name, 0, 1))
-
     def prove_access(self, file: str) -> None:
         """Ask the Hub for a byte of a file, whatever the cache holds.
 
@@ -150,7 +139,7 @@ class HubFiles:
             for (name, begin), data in self._held.items():
                 if name == file and begin <= start < begin + len(data):
                     return begin, data
-        data = self.cache.get(self.pinned.commit, f"{file}.{start}") or self._fetch(file, start, stop)
+        data = self.kept.get(f"{file}.{start}") or self._fetch(file, start, stop)
         with self._lock:
             self._held[file, start] = data
             while len(self._held) > 1 and sum(map(len, self._held.values())) > _MOST_HELD:
@@ -170,7 +159,7 @@ class HubFiles:
                 self.http.stopped.set()
             raise self._failure from None
         self.status.add(file, len(data))
-        self.cache.put(self.pinned.commit, f"{file}.{start}", data)
+        self.kept.put(f"{file}.{start}", data)
         return data
 
     def _request(self, file: str, start: int, stop: int) -> bytes:

@@ -5,8 +5,7 @@ one), so it serves `main` alone, and its answer is believed only where it agrees
 the pinned commit. An answer that was believed is kept in the cache under that commit, and serves any name for it.
 """
 
-from math import prod
-from operator import attrgetter, mul
+from collections.abc import Mapping
 
 import msgspec
 
@@ -23,10 +22,6 @@ from verify.tensor import Tensor
 LIMIT = 128 * 1024 * 1024
 
 _KEPT = "safetensors-metadata"
-
-_shape, _bits = attrgetter("shape"), attrgetter("dtype.bits")
-
-_Shards = dict[str, tuple[Tensor, ...]]
 
 
 class DoubtError(Exception):
@@ -52,18 +47,16 @@ def read(files: HubFiles, *, on_main: bool) -> Weights:
         EvidenceError: The index cannot be read or breaks its format.
         RefusedError: The server refuses it.
     """
-    kept = files.cache.get(files.pinned.commit, _KEPT)
+    kept = files.kept.get(_KEPT)
     if kept is None and not on_main:
         raise DoubtError("the one-request answer knows only main")
     if kept is None and files.http is None:
         raise DoubtError("")
-    coming = hub_waits.later(lambda: kept or _fetch(files))
     file = indexes.SHARDED
-    index = indexes.parse(whole(files, file, limit=LIMIT), file=file, where=files.where(file))
-    body = coming.result()
-    tensors, problems = _believed(_parse(body), files, index)
-    if kept is None:
-        files.cache.put(files.pinned.commit, _KEPT, body)
+    coming = hub_waits.later(lambda: whole(files, file, limit=LIMIT))
+    headers = _parse(kept or _fetch(files))
+    index = indexes.parse(coming.result(), file=file, where=files.where(file))
+    tensors, problems = _believed(headers, files, index)
     shards = index.shards
     return Weights(
         tensors=tensors,
@@ -89,17 +82,18 @@ def _fetch(files: HubFiles) -> bytes:
     else:
         if body.commit in {"", pinned.commit}:
             files.status.add(indexes.SHARDED, len(body.data))
+            # Believed or not: what is kept is looked at again by who finds it.
+            files.kept.put(_KEPT, body.data)
             return body.data
         reason = "the one-request answer is of another commit"
     raise DoubtError(reason)
 
 
-def _parse(body: bytes) -> _Shards:
+def _parse(body: bytes) -> dict[str, safetensors.Header]:
     try:
         answer = msgspec.json.decode(body, type=_Answer)
         return {
-            shard: safetensors.parse(bytes(header), file=shard, size=None)[0]
-            for shard, header in answer.headers.items()
+            shard: safetensors.parse(bytes(header), file=shard, size=None) for shard, header in answer.headers.items()
         }
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         reason = "the one-request answer is not understood"
@@ -108,17 +102,19 @@ def _parse(body: bytes) -> _Shards:
     raise DoubtError(reason)
 
 
-def _believed(shards: _Shards, files: HubFiles, index: indexes.Index) -> tuple[tuple[Tensor, ...], tuple[Problem, ...]]:
+def _believed(
+    headers: Mapping[str, safetensors.Header], files: HubFiles, index: indexes.Index
+) -> tuple[tuple[Tensor, ...], tuple[Problem, ...]]:
     """The tensors of an answer that agrees with what is pinned, and what is odd about them."""
-    if set(shards) != set(index.shards):
+    if set(headers) != set(index.shards):
         raise DoubtError("the one-request answer has other shards than the index")
-    tensors = tuple(tensor for shard in index.shards for tensor in shards[shard])
+    tensors = tuple(tensor for shard in index.shards for tensor in headers[shard].tensors)
     problems = indexes.check(index, tensors)
     if any(problem.fatal for problem in problems):
         raise DoubtError("the one-request answer contradicts the index")
-    for shard, found in shards.items():
+    for shard, header in headers.items():
         size = files.sizes.get(shard, 0)
-        least = safetensors.PREFIX_LENGTH + sum(map(mul, map(prod, map(_shape, found)), map(_bits, found))) // 8
+        least = safetensors.PREFIX_LENGTH + header.payload
         if size is not None and not least < size <= least + safetensors.MAX_HEADER_LENGTH:
             raise DoubtError("the one-request answer contradicts the file sizes")
     return tensors, problems

@@ -68,7 +68,11 @@ def opened(
             unproven = bool(info.gated) and hub_repository.is_known(kept, info)
             # Before anything else is kept: what is kept of an unknown commit is not shown.
             hub_repository.remember(kept, revision or hub_repository.MAIN, info)
-            yield Opened(HubFiles(info.pinned(endpoint, model), kept, http, status), info, unproven)
+            files = HubFiles(info.pinned(endpoint, model), kept, http, status)
+            try:
+                yield Opened(files, info, unproven)
+            finally:
+                files.kept.write()
             return
     except RefusedError as error:
         failure = plain(error, Asked(shown(endpoint), model, revision, http.authorized))

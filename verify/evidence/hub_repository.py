@@ -132,16 +132,15 @@ def read(files: HubFiles, info: Info, file: str, *, on_main: bool) -> Evidence:
 
 def _weights(files: HubFiles, file: str, *, on_main: bool) -> Weights:
     # Where a doubt is kept, so are the headers that were read for it.
-    doubt = (files.cache.get(files.pinned.commit, _DOUBT) or b"").decode()
+    doubt = (files.kept.get(_DOUBT) or b"").decode()
     if file == indexes.SHARDED and not doubt:
         try:
             return weights.beside(hub_one_request.read(files, on_main=on_main), files.sizes, file)
         except hub_one_request.DoubtError as error:
             doubt = str(error)
-    files.begin(weights.headers(files.sizes, file))
     found = weights.read(files, file)
     if doubt:
-        files.cache.put(files.pinned.commit, _DOUBT, doubt.encode())
+        files.kept.put(_DOUBT, doubt.encode())
     what = "header" if len(found.files) == 1 else f"headers of {len(found.files)} shards"
     note = f"{what} read by range requests" + (f": {doubt}" if doubt else "")
     return replace(found, note="; ".join(filter(None, (note, found.note))))

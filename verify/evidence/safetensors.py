@@ -13,7 +13,7 @@ import math
 import operator
 from array import array
 from collections.abc import Iterable, Iterator
-from typing import Annotated, NoReturn
+from typing import Annotated, NamedTuple, NoReturn
 
 import msgspec
 
@@ -65,6 +65,20 @@ _entry = msgspec.json.Decoder(_Entry)
 _metadata: msgspec.json.Decoder[dict[str, str] | None] = msgspec.json.Decoder(dict[str, str] | None)
 
 
+class Header(NamedTuple):
+    """What a header holds.
+
+    Attributes:
+        tensors: The tensors in the order of their data.
+        metadata: The `__metadata__` map.
+        payload: Bytes of data behind it.
+    """
+
+    tensors: tuple[Tensor, ...]
+    metadata: dict[str, str]
+    payload: int
+
+
 def header_length(prefix: bytes, *, where: str, size: int | None = None) -> int:
     """Read the length of the header from the first bytes of a file.
 
@@ -99,9 +113,7 @@ def header_length(prefix: bytes, *, where: str, size: int | None = None) -> int:
     return length
 
 
-def parse(
-    header: bytes | Iterable[bytes], *, file: str, size: int | None, where: str = ""
-) -> tuple[tuple[Tensor, ...], dict[str, str]]:
+def parse(header: bytes | Iterable[bytes], *, file: str, size: int | None, where: str = "") -> Header:
     """Parse and validate a header.
 
     Args:
@@ -112,7 +124,7 @@ def parse(
         where: The path of the file, for messages; its name if "".
 
     Returns:
-        The tensors in the order of their data, and the `__metadata__` map.
+        What it holds.
 
     Raises:
         FormatError: A rule of the format is broken, or the header would take more memory than any real one.
@@ -126,7 +138,7 @@ def parse(
             expected=f"{PREFIX_LENGTH + length + payload}: 8 + {length} of header + {payload} of data",
             hint=f"the file is cut or has a tail; {_DAMAGED}",
         )
-    return tuple(found.tensors), found.metadata
+    return Header(tuple(found.tensors), found.metadata, payload)
 
 
 class _Found:

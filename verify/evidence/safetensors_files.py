@@ -8,8 +8,8 @@ from itertools import chain
 
 from verify.errors import NotFoundError
 from verify.evidence import index as indexes
-from verify.evidence import safetensors
-from verify.evidence.files import Files, Weights, each, whole
+from verify.evidence import safetensors, weights
+from verify.evidence.files import Files, Weights, ahead, whole
 from verify.tensor import Tensor
 
 # A header may have 100 MB and is not held whole; those of real files are shorter than this.
@@ -34,18 +34,22 @@ def read(files: Files, file: str) -> Weights:
 
 
 def _sharded(files: Files, file: str) -> Weights:
-    folder, slash, name = file.rpartition("/")
+    folder, slash, _ = file.rpartition("/")
     folder += slash
-    index = indexes.parse(whole(files, file, limit=indexes.LIMIT), file=name, where=files.where(file))
-    shards = tuple(folder + shard for shard in index.shards)
-    absent = [shard for shard in shards if shard not in files.sizes]
-    if absent:
-        raise NotFoundError(
-            f"{files.where(file)}: no {absent[0]}" + (f" and {len(absent) - 1} more" if absent[1:] else ""),
-            expected=f"the {len(shards)} shards that it names",
-            hint="download what is missing",
-        )
-    tensors = tuple(chain.from_iterable(each(files, _header, shards)))
+    with ahead(files) as begin:
+        coming = begin(_index, file)
+        headers = {shard: begin(_header, shard) for shard in weights.shards(files.sizes, file)}
+        index = coming()
+        shards = tuple(folder + shard for shard in index.shards)
+        absent = [shard for shard in shards if shard not in files.sizes]
+        if absent:
+            raise NotFoundError(
+                f"{files.where(file)}: no {absent[0]}" + (f" and {len(absent) - 1} more" if absent[1:] else ""),
+                expected=f"the {len(shards)} shards that it names",
+                hint="download what is missing",
+            )
+        headers |= {shard: begin(_header, shard) for shard in shards if shard not in headers}
+        tensors = tuple(chain.from_iterable(headers[shard]() for shard in shards))
     named = tensors if not folder else (tensor._replace(file=tensor.file.removeprefix(folder)) for tensor in tensors)
     return Weights(
         tensors=tensors,
@@ -56,6 +60,11 @@ def _sharded(files: Files, file: str) -> Weights:
     )
 
 
+def _index(files: Files, file: str) -> indexes.Index:
+    text = whole(files, file, limit=indexes.LIMIT)
+    return indexes.parse(text, file=file.rpartition("/")[2], where=files.where(file))
+
+
 def _header(files: Files, file: str) -> tuple[Tensor, ...]:
     where, size = files.where(file), files.size(file)
     prefix = files.read(file, 0, safetensors.PREFIX_LENGTH)
@@ -63,4 +72,4 @@ def _header(files: Files, file: str) -> tuple[Tensor, ...]:
     end = safetensors.PREFIX_LENGTH + length
     starts = range(safetensors.PREFIX_LENGTH, end, _BLOCK)
     header = (files.read(file, start, min(_BLOCK, end - start)) for start in starts)
-    return safetensors.parse(header, file=file, size=size, where=where)[0]
+    return safetensors.parse(header, file=file, size=size, where=where).tensors

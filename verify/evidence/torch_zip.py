@@ -23,7 +23,7 @@ from verify.errors import FormatError, NotFoundError
 from verify.evidence import index as indexes
 from verify.evidence import state_dict, torch_pickle, zip_directory
 from verify.evidence.base import Declared, DeclaredKind, Problem
-from verify.evidence.files import Files, Weights, each, whole
+from verify.evidence.files import Files, Weights, ahead, whole
 from verify.evidence.torch_rebuild import Storage, View
 from verify.evidence.zip_directory import Ends, Record
 from verify.tensor import Tensor
@@ -117,9 +117,10 @@ def _sharded(files: Files, file: str) -> Weights:
 def _parts(files: Files, shards: Sequence[str]) -> Iterator[_Part]:
     """Fetch at once, interpret one after the other: a hostile pickle may take 200 MB."""
     for start in range(0, len(shards), _BATCH):
-        batch = shards[start : start + _BATCH]
-        for shard, ends in zip(batch, each(files, Ends, batch), strict=True):
-            yield _part(ends, shard)
+        with ahead(files) as begin:
+            batch = [(shard, begin(Ends, shard)) for shard in shards[start : start + _BATCH]]
+            for shard, ends in batch:
+                yield _part(ends(), shard)
 
 
 def _part(ends: Ends, file: str) -> _Part:

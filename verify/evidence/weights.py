@@ -122,7 +122,7 @@ def read(files: Files, file: str) -> Weights:
     return beside(_format(file).read(files, file), files.sizes, file)
 
 
-def headers(sizes: Iterable[str], file: str) -> list[str]:
+def shards(sizes: Iterable[str], file: str) -> list[str]:
     """The shards that a safetensors index can be expected to name, before it is read: those that are called like it.
 
     Args:

@@ -6,7 +6,7 @@ metadata. A quantised tensor keeps its type and logical shape: Q4_K is 144 bytes
 
 from verify.errors import FormatError, NotFoundError
 from verify.evidence.base import Problem
-from verify.evidence.files import Files, Weights, each
+from verify.evidence.files import Files, Weights, ahead
 from verify.evidence.gguf import _config, _tensors
 from verify.evidence.gguf._header import Header, parse
 from verify.tensor import Tensor
@@ -35,8 +35,9 @@ def read(files: Files, file: str) -> Weights:
     """
     given = parse(files, file)
     names = _names(given, files, file)
-    others = iter(each(files, parse, [name for name in names if name != file]))
-    headers = tuple(given if name == file else next(others) for name in names)
+    with ahead(files) as begin:
+        others = {name: begin(parse, name) for name in names if name != file}
+        headers = tuple(others[name]() if name in others else given for name in names)
     if len(names) > 1:
         _check(headers, names, files)
     first = headers[0]
