@@ -57,6 +57,27 @@ def test_sharded_model_on_main_comes_in_one_request(hub: Hub, folder: Path) -> N
     assert evidence.note == "headers of 2 shards read in one request"
 
 
+def test_first_read_asks_for_nothing_twice(hub: Hub, folder: Path) -> None:
+    """What was asked for while the commit was unknown is not asked for again."""
+    hub.add(MODEL, folder)
+    remote.read(MODEL)
+    asked = sorted(request.path for request in hub.requests if "resolve-cache" not in request.path)
+    assert asked == [
+        f"/api/models/{MODEL}",
+        f"/api/models/{MODEL}/safetensors-metadata/model.safetensors.index.json",
+        f"/{MODEL}/resolve/main/config.json",
+        f"/{MODEL}/resolve/main/model.safetensors.index.json",
+    ]
+    assert {request.connection for request in hub.requests} <= {1, 2, 3, 4}
+
+
+def test_answer_of_another_commit_is_asked_for_again(hub: Hub, folder: Path) -> None:
+    sha = hub.add(MODEL, folder).refs["main"]
+    hub.fail(Fault("body", path="config.json", headers={"X-Repo-Commit": "f" * 40}, body=b'{"model_type": "x"}'))
+    assert remote.read(MODEL).config == local.read(folder, model=MODEL).config
+    assert f"/{MODEL}/resolve/{sha}/config.json" in {request.path for request in hub.requests}
+
+
 def test_files_beside_the_weights_are_noted(hub: Hub, folder: Path) -> None:
     (folder / "consolidated.safetensors").write_bytes(b"")
     hub.add(MODEL, folder)
@@ -104,6 +125,8 @@ def test_main_that_moves_meanwhile_is_read_at_the_first_commit(hub: Hub, folder:
     other = tmp_path / "other"
     shapes.write_repository(other, {}, [Stored("a", "F32", (7, 7)), TWO[1], Stored("c", "F32", (1,))], shards=2)
     hub.on_answer = lambda path: hub.add(MODEL, other) if path == f"/api/models/{MODEL}" else None
+    # What was asked for before the commit was known is asked for again after it.
+    hub.fail(Fault("status", status=503, path="safetensors-metadata/model.safetensors.index.json"))
     evidence = remote.read(MODEL)
     assert evidence.revision == before
     assert evidence.tensors == local.read(folder, model=MODEL).tensors

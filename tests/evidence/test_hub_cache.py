@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from hub.shapes import Stored
 
 from verify.errors import AccessError, FormatError, NetworkError, NotFoundError
 from verify.evidence import hub as remote
-from verify.evidence import local
-from verify.evidence.hub_cache import Cache, open_cache
+from verify.evidence import hub_cache, local
+from verify.evidence.hub_cache import Cache, Pieces, open_cache
 
 MODEL = "owner/name"
 GOOD = "hf_good"
@@ -121,6 +122,56 @@ def test_entry_of_another_file_commit_model_or_endpoint_is_none(tmp_path: Path) 
     assert kept.get("b" * 40, "x") is None
     assert Cache(tmp_path, "https://hub owner/other").get("a" * 40, "x") is None
     assert Cache(tmp_path, "https://mirror owner/name").get("a" * 40, "x") is None
+
+
+def test_short_pieces_are_one_entry_and_long_ones_their_own(tmp_path: Path) -> None:
+    cache, commit, long = Cache(tmp_path, ""), "a" * 40, bytes(1 << 20)
+    kept = Pieces(cache, commit)
+    kept.put("x", b"1")
+    kept.put("y", b"2")
+    kept.put("long", long)
+    kept.write()
+    assert {path.name for path in tmp_path.rglob("*.bin")} == {"pieces.bin", "long.bin"}
+    again = Pieces(cache, commit)
+    assert [again.get(name) for name in ("x", "y", "long", "z")] == [b"1", b"2", long, None]
+    again.put("z", b"3")
+    again.write()
+    assert Pieces(cache, commit).get("x") == b"1"
+    assert Pieces(cache, commit).get("z") == b"3"
+
+
+def test_one_entry_does_not_grow_without_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_cache, "_MOST_SHORT", 10)
+    kept = Pieces(Cache(tmp_path, ""), "a" * 40)
+    for name in "vwxyz":
+        kept.put(name, b"1234")
+    kept.write()
+    assert {path.name for path in tmp_path.rglob("*.bin")} == {"pieces.bin", "x.bin", "y.bin", "z.bin"}
+    assert [Pieces(Cache(tmp_path, ""), "a" * 40).get(name) for name in "vwxyz"] == [b"1234"] * 5
+
+
+def test_what_was_read_before_a_failure_is_kept(hub: Hub, folder: Path) -> None:
+    hub.add(MODEL, folder)
+    hub.one_request = False
+    first, second = (f"model-0000{number}-of-00002.safetensors" for number in (1, 2))
+    fault = Fault("status", times=99, status=404, origin="hub", path=second)
+    hub.fail(fault)
+    there = threading.Event()
+
+    def second_waits(path: str) -> None:
+        if path.endswith(first) and "resolve" not in path:
+            there.set()
+        elif path.endswith(second):
+            there.wait(9)
+
+    hub.on_answer = second_waits
+    with pytest.raises(NotFoundError):
+        remote.read(MODEL)
+    fault.times = 0
+    paths(hub)
+    remote.read(MODEL)
+    asked = paths(hub)
+    assert [any(name in path for path in asked) for name in (first, second)] == [False, True]
 
 
 @pytest.mark.parametrize("name", ["..", ".", "../../x", "/etc/passwd", "a\0b", "C:\\x", "x" * 4000, "\n", ""])

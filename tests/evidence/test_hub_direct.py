@@ -134,6 +134,28 @@ def test_kept_connection_that_the_server_has_closed_is_opened_again() -> None:
     direct.close()
 
 
+def test_connections_that_were_prepared_are_used(hub: Hub, folder: Path) -> None:
+    hub.add(MODEL, folder)
+    direct, address = Direct(), Address.of(f"{hub.url}/api/models/{MODEL}")
+    direct.prepare(address, 2, 5.0)
+    direct.prepare(address, 2, 5.0)
+    for _ in range(3):
+        with direct.ask(address, {}, Budget(5.0)) as answer:
+            assert b"".join(answer.decoded)
+    assert {request.connection for request in hub.requests} <= {1, 2}
+    direct.close()
+
+
+def test_prepared_connection_that_does_not_come_is_told_as_any_other() -> None:
+    direct, address = Direct(), Address.of("http://127.0.0.1:1/x")
+    direct.prepare(address, 1, 5.0)
+    with pytest.raises(TransportError) as caught, direct.ask(address, {}, Budget(5.0)):
+        pass
+    assert caught.value.failure is Failure.NO_CONNECTION
+    direct.prepare(address, 1, 5.0)
+    direct.close()
+
+
 def test_no_connection_names_the_host() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]

@@ -3,6 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from verify.errors import VerifyError
+
 if TYPE_CHECKING:
     from verify.commands import Console
     from verify.evidence.select import Access
@@ -50,6 +52,23 @@ def access(options: argparse.Namespace, console: "Console") -> "Access":
         cache=not options.no_cache,
         progress=console.progress,
     )
+
+
+def call_ahead(model: str, options: argparse.Namespace) -> None:
+    """Connect to the Hub while modules are loaded, where a model is read there."""
+    from verify.reference import parse
+
+    try:
+        on_hub = parse(model, options.revision).path is None
+    except VerifyError:  # said by who reads it
+        return
+    if on_hub and options.evidence in {"auto", "header"} and not options.offline:
+        from huggingface_hub import constants
+
+        from verify.evidence import hub_early, hub_session
+
+        if not constants.is_offline_mode():
+            hub_session.prepare(constants.ENDPOINT, hub_early.AT_ONCE, options.timeout)
 
 
 def add_judging(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from verify.commands import Console, Outcome
-from verify.commands._model import MODEL, access, add_judging, add_reading
+from verify.commands._model import MODEL, access, add_judging, add_reading, call_ahead
 from verify.errors import VerifyError
 
 SUMMARY = "compare a formula with checkpoints"
@@ -20,6 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> Outcome:
     """Check the models, each for itself."""
+    call_ahead(options.models[0], options)
     if options.lint:
         return _lint(options, console)
     from verify.commands._judge import attempt, exit_code, refuse_shared_folders, said_where

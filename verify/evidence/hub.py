@@ -1,13 +1,13 @@
 """A checkpoint on the Hugging Face Hub: what its weight files say of themselves, through range requests.
 
-The revision is pinned to a commit first, and everything is read at that commit. A sharded model on `main` may come in
-one request. What was read is cached by commit, so that another read asks for the commit alone. A gated repository
+The revision is pinned to a commit, and everything that is taken is of that commit; what nearly every model has is asked
+for at the same time (`hub_early`). A sharded model on `main` may come in one request. What was read is cached by commit, so that another read asks for the commit alone. A gated repository
 tells everybody its commit and files: there the first file is asked for too, before anything of the cache is shown.
 
 huggingface_hub is imported inside the functions: 0.2 s that other evidence need not pay.
 """
 
-from verify.evidence import hub_offline, hub_repository, hub_token, weights
+from verify.evidence import hub_early, hub_offline, hub_repository, hub_token, weights
 from verify.evidence.base import Evidence
 from verify.evidence.hub_cache import open_cache
 from verify.evidence.hub_hops import shown
@@ -57,7 +57,7 @@ def read(
     kept = open_cache(endpoint, model, enabled=cache)
     if offline or constants.is_offline_mode():
         return hub_offline.read(kept, endpoint, model, revision, file)
-    with opened(kept, endpoint, model, revision, token=token, timeout=timeout, progress=progress) as (
+    with opened(kept, endpoint, model, revision, token=token, timeout=timeout, progress=progress, ahead=not file) as (
         files,
         info,
         unproven,
@@ -65,4 +65,4 @@ def read(
         chosen = weights.choose(files.sizes, where=f"{shown(endpoint)}/{model}", file=file)
         if unproven:
             files.prove_access(chosen)
-        return hub_repository.read(files, info, chosen, on_main=revision in {"", hub_repository.MAIN})
+        return hub_repository.read(files, info, chosen, on_main=revision in {"", hub_early.MAIN})

@@ -4,7 +4,7 @@ As in `hub`, the revision is pinned to a commit first, and what was read is cach
 """
 
 from verify.errors import NetworkError, NotFoundError
-from verify.evidence import hub_offline, hub_repository, hub_token, local, weights
+from verify.evidence import hub_early, hub_offline, hub_repository, hub_token, local, weights
 from verify.evidence.base import Evidence, Strength
 from verify.evidence.config_json import read_config
 from verify.evidence.files import whole
@@ -62,11 +62,11 @@ def _evidence(files: HubFiles) -> Evidence:
 
 
 def _offline(kept: Cache, endpoint: str, model: str, revision: str) -> Evidence:
-    folder = hub_offline.snapshot(model, revision or hub_repository.MAIN)
+    folder = hub_offline.snapshot(model, revision or hub_early.MAIN)
     if folder is not None and (folder / weights.CONFIG).exists():
         config = local.read_config_alone(folder)
         return Evidence(model, Strength.META, "hub", str(folder), config, folder.name, note="offline: from the cache")
-    info = hub_repository.recall(kept, revision or hub_repository.MAIN)
+    info = hub_repository.recall(kept, revision or hub_early.MAIN)
     if info is None:
         raise NetworkError(
             f"offline, and {weights.CONFIG} of {model} is in no cache",

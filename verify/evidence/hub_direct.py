@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from verify.evidence.hub_answers import Address, Answer, Failure, TransportError
@@ -20,6 +21,7 @@ from verify.evidence.hub_waits import Budget, later, within
 
 if TYPE_CHECKING:
     import ssl
+    from concurrent.futures import Future
 
     from _typeshed import WriteableBuffer
 
@@ -109,6 +111,7 @@ class Direct:
     def __init__(self) -> None:
         """Open nothing yet."""
         self._idle: dict[str, list[http.client.HTTPConnection]] = {}
+        self._coming: dict[str, list[Future[http.client.HTTPConnection]]] = {}
         self._lock = threading.Lock()
 
     @contextmanager
@@ -146,35 +149,38 @@ class Direct:
             raise failure
 
     def prepare(self, address: Address, count: int, timeout: float) -> None:
-        """Open connections that will be needed, while something else is waited for.
+        """Open connections that will be needed, while something else is done.
 
         Args:
             address: Where to.
-            count: How many.
+            count: How many, with those that are open and unused.
             timeout: Seconds for each.
         """
-
-        def connect() -> None:
-            self._leave(address, _connected(address, Budget(timeout)), whole=True)
-
-        for _ in range(count):
-            later(connect)
+        with self._lock:
+            coming = self._coming.setdefault(address.origin, [])
+            for _ in range(count - len(coming) - len(self._idle.get(address.origin, ()))):
+                coming.append(later(lambda: _connected(address, Budget(timeout))))
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
         with self._lock:
             idle, self._idle = self._idle, {}
-        for connections in idle.values():
-            for connection in connections:
-                connection.close()
+            coming, self._coming = self._coming, {}
+        for connection in chain.from_iterable(idle.values()):
+            connection.close()
+        for opened in chain.from_iterable(coming.values()):
+            opened.add_done_callback(lambda done: None if done.exception() else done.result().close())
 
     def _sent(
         self, address: Address, headers: Mapping[str, str], budget: Budget
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """The answer to a request on a kept connection, or on a new one where that has been closed."""
+        """The answer to a request on a connection that is there, or on a new one where that has been closed."""
         with self._lock:
-            kept = self._idle.get(address.origin)
+            kept, coming = self._idle.get(address.origin), self._coming.get(address.origin)
             connection = kept.pop() if kept else None
+            opened = coming.pop(0) if coming and connection is None else None
+        if opened is not None:
+            connection = opened.result(budget.step)
         if connection is not None:
             try:
                 connection.sock.settimeout(budget.step)

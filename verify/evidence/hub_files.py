@@ -7,7 +7,8 @@ asked for, the further a format reads the more, and held for a while. What was r
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from verify.errors import NetworkError, NotFoundError, VerifyError
 from verify.evidence import hub_session, safetensors
 from verify.evidence.hub_cache import Cache, Pieces
 from verify.evidence.hub_errors import RefusedError
-from verify.evidence.hub_http import Http
+from verify.evidence.hub_http import Body, Http
 from verify.evidence.hub_progress import Status
 from verify.evidence.hub_ranges import Piece
 
@@ -29,6 +30,7 @@ _MOST_HELD = 16 * 1024 * 1024
 _JSON = ".json"
 _SAFETENSORS = ".safetensors"
 _NOT_FOUND = 404
+_NOTHING: Mapping[str, Future[Body]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,18 @@ class HubFiles:
         kept: What is kept of it on disk.
         http: How it is reached; None offline.
         status: What the read has come to.
+        asked: What was asked for before the commit was known.
         threads: How many files may be read at once.
     """
 
-    def __init__(self, pinned: Pinned, cache: Cache, http: Http | None, status: Status) -> None:
+    def __init__(
+        self,
+        pinned: Pinned,
+        cache: Cache,
+        http: Http | None,
+        status: Status,
+        asked: Mapping[str, Future[Body]] = _NOTHING,
+    ) -> None:
         """Open nothing yet.
 
         Args:
@@ -67,9 +77,11 @@ class HubFiles:
             cache: What is kept of it on disk.
             http: How it is reached; None offline.
             status: Is told of every byte that arrives.
+            asked: What was asked for already, by `hub_early.ask`.
         """
         self.pinned = pinned
         self.kept = Pieces(cache, pinned.commit)
+        self.asked = asked
         self.http = http
         self.status = status
         self.threads = 1 if http is None else hub_session.threads()
@@ -123,6 +135,20 @@ class HubFiles:
                 pieces.append(data[start - begin : stop - begin])
                 start += len(pieces[-1])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def early(self, name: str) -> Body | None:
+        """What was asked for before the commit was known; None where it is not there, and is to be asked for.
+
+        Args:
+            name: As in `hub_early.ask`.
+
+        Raises:
+            RefusedError: The server refuses it.
+        """
+        asked = self.asked.get(name)
+        with suppress(NetworkError):
+            return asked.result() if asked else None
+        return None
 
     def prove_access(self, file: str) -> None:
         """Ask the Hub for a byte of a file, whatever the cache holds.
@@ -181,6 +207,12 @@ class HubFiles:
         return _header(data) if start == 0 and file.endswith(_SAFETENSORS) else data
 
     def _whole(self, file: str, size: int) -> bytes:
+        try:
+            early = self.early(file)
+        except RefusedError:  # it is asked for again, and may be there in this commit
+            early = None
+        if early and early.commit == self.pinned.commit and len(early.data) <= size:
+            return early.data
         with self._online(file) as http:
             return http.read(self._url(file), limit=size, commit=self.pinned.commit).data
 

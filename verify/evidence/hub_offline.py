@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from verify.errors import NetworkError, NotFoundError
-from verify.evidence import hub_repository, local, weights
+from verify.evidence import hub_early, hub_repository, local, weights
 from verify.evidence.base import Evidence
 from verify.evidence.hub_cache import Cache
 from verify.evidence.hub_files import HubFiles
@@ -31,7 +31,7 @@ def read(kept: Cache, endpoint: str, model: str, revision: str, file: str) -> Ev
 
     at = f"{model}@{revision}" if revision else model
     why = f"{at} is not in the cache {constants.HF_HUB_CACHE}"
-    folder = snapshot(model, revision or hub_repository.MAIN)
+    folder = snapshot(model, revision or hub_early.MAIN)
     if folder is not None:
         try:
             found = local.read(folder, model=model, file=file)
@@ -39,7 +39,7 @@ def read(kept: Cache, endpoint: str, model: str, revision: str, file: str) -> Ev
             why = f"the cache holds only a part of {at}: {error}"
         else:
             return _offline(replace(found, source="hub", revision=folder.name), "read from the cache")
-    info = hub_repository.recall(kept, revision or hub_repository.MAIN)
+    info = hub_repository.recall(kept, revision or hub_early.MAIN)
     if info is not None:
         files = HubFiles(info.pinned(endpoint, model), kept, None, Status(model))
         chosen = weights.choose(files.sizes, where=f"{shown(endpoint)}/{model}", file=file)

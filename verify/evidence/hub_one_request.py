@@ -10,16 +10,13 @@ from collections.abc import Mapping
 import msgspec
 
 from verify.errors import FormatError, NetworkError
-from verify.evidence import hub_waits, safetensors
+from verify.evidence import hub_early, hub_waits, safetensors
 from verify.evidence import index as indexes
 from verify.evidence.base import Problem
 from verify.evidence.files import Weights, whole
 from verify.evidence.hub_errors import RefusedError
 from verify.evidence.hub_files import HubFiles
 from verify.tensor import Tensor
-
-#: The headers of the largest model there is are 60 MB.
-LIMIT = 128 * 1024 * 1024
 
 _KEPT = "safetensors-metadata"
 
@@ -53,7 +50,7 @@ def read(files: HubFiles, *, on_main: bool) -> Weights:
     if kept is None and files.http is None:
         raise DoubtError("")
     file = indexes.SHARDED
-    coming = hub_waits.later(lambda: whole(files, file, limit=LIMIT))
+    coming = hub_waits.later(lambda: whole(files, file, limit=indexes.LIMIT))
     headers = _parse(kept or _fetch(files))
     index = indexes.parse(coming.result(), file=file, where=files.where(file))
     tensors, problems = _believed(headers, files, index)
@@ -72,9 +69,8 @@ def _fetch(files: HubFiles) -> bytes:
     pinned = files.pinned
     if files.http is None:
         raise DoubtError("there is no connection")
-    url = f"{pinned.endpoint}/api/models/{pinned.model}/safetensors-metadata/{indexes.SHARDED}"
     try:
-        body = files.http.read(url, limit=LIMIT, tries=2)
+        body = files.early(hub_early.ALL_HEADERS) or hub_early.all_headers(files.http, pinned.endpoint, pinned.model)
     except RefusedError as error:
         reason = f"the one-request answer is refused with {error.status}"
     except NetworkError:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from verify.errors import UsageError
-from verify.evidence import hub_repository, hub_session, hub_token
+from verify.evidence import hub_early, hub_repository, hub_token
 from verify.evidence.hub_cache import Cache
 from verify.evidence.hub_errors import Asked, RefusedError, plain
 from verify.evidence.hub_files import HubFiles
@@ -13,8 +13,6 @@ from verify.evidence.hub_hops import shown
 from verify.evidence.hub_http import Http
 from verify.evidence.hub_progress import Progress, Status, told
 
-# An index, an answer with all headers and a config.json are asked for at once, one of them where the commit was.
-_AT_ONCE = 2
 _PARTS = 2
 _SURELY_SHORT = 96
 
@@ -43,6 +41,7 @@ def opened(
     token: str | None,
     timeout: float,
     progress: Progress | None,
+    ahead: bool = False,
 ) -> Iterator[Opened]:
     """Pin a revision, and turn what the Hub refuses into one line.
 
@@ -54,21 +53,22 @@ def opened(
         token: A token of the Hub; by default the one that huggingface_hub finds.
         timeout: Seconds to wait for a connection, or for the next bytes.
         progress: As in `hub.read`.
+        ahead: Whether headers will be needed, so that a model that is not cached is asked for them at once.
 
     Raises:
         EvidenceError: The Hub refuses, or does not answer.
     """
     http = Http(hub_token.headers(token), timeout)
     status = Status(model)
-    if not kept.recall(revision or hub_repository.MAIN):
-        hub_session.prepare(endpoint, _AT_ONCE, timeout)
+    known = not ahead or hub_repository.recall(kept, revision or hub_early.MAIN)
+    asked = {} if known else hub_early.ask(http, endpoint, model, revision)
     try:
         with told(status, progress):
             info = hub_repository.pin(http, endpoint, model, revision)
             unproven = bool(info.gated) and hub_repository.is_known(kept, info)
             # Before anything else is kept: what is kept of an unknown commit is not shown.
-            hub_repository.remember(kept, revision or hub_repository.MAIN, info)
-            files = HubFiles(info.pinned(endpoint, model), kept, http, status)
+            hub_repository.remember(kept, revision or hub_early.MAIN, info)
+            files = HubFiles(info.pinned(endpoint, model), kept, http, status, asked)
             try:
                 yield Opened(files, info, unproven)
             finally:

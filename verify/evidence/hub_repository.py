@@ -19,9 +19,6 @@ from verify.evidence.hub_files import HubFiles, Pinned
 from verify.evidence.hub_hops import shown
 from verify.evidence.hub_http import Http
 
-#: What a revision is called that is not given.
-MAIN = "main"
-
 # The Hub advises at most 100,000 files, which take some 20 MB.
 _INFO_LIMIT = 128 * 1024 * 1024
 _KEPT = "info"

@@ -40,11 +40,11 @@ def ask(address: Address, headers: Mapping[str, str], budget: Budget) -> Abstrac
 
 
 def prepare(url: str, count: int, timeout: float) -> None:
-    """Open connections that will be needed, while something else is waited for.
+    """Open connections that will be needed, while something else is done.
 
     Args:
         url: Where to.
-        count: How many.
+        count: How many, with those that are open and unused.
         timeout: Seconds for each.
     """
     if is_direct(url):
