@@ -2,7 +2,7 @@
 
 The interface takes no revision (`get_sharded_safetensors_metadata` in huggingface_hub/hf_api.py has no argument for
 one), so it serves `main` alone, and its answer is believed only where it agrees with the index and the file list of
-the pinned commit. An answer that was believed is kept in the cache under that commit, and serves any name for it.
+the pinned commit. It is kept in the cache under that commit, and serves any name for it, held against both again.
 """
 
 from collections.abc import Mapping
@@ -78,7 +78,6 @@ def _fetch(files: HubFiles) -> bytes:
     else:
         if body.commit in {"", pinned.commit}:
             files.status.add(indexes.SHARDED, len(body.data))
-            # Believed or not: what is kept is looked at again by who finds it.
             files.kept.put(_KEPT, body.data)
             return body.data
         reason = "the one-request answer is of another commit"
