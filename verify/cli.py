@@ -1,6 +1,7 @@
 """The command line: arguments in, exit code out. The only module that prints."""
 
 import argparse
+import atexit
 import gc
 import os
 import sys
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - open as long as the process is
     # Modules that load make objects that stay: looking through them every 700 costs a tenth of a header check.
     gc.set_threshold(100_000)
+    atexit.register(gc.freeze)  # nor is anything looked through when the process ends
     options = _parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
     console = _Console(options)
     try:

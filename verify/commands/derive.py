@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from verify.commands import Console, Outcome
 from verify.commands._model import access, add_fetching
 from verify.errors import ConfigError, NotFoundError, UsageError
-from verify.evidence.meta import silence
 from verify.formula import MOST_LAYERS
 
 if TYPE_CHECKING:
@@ -55,6 +54,8 @@ def run(options: argparse.Namespace, console: Console) -> Outcome:
 
     console.progress("loading transformers")
     evidence = None if _is_type(options.model, options.revision) else _evidence(options, console)
+    from verify.evidence.meta import silence
+
     with silence():
         if evidence is None:
             target = classes.find(options.model, options.class_)

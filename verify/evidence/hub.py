@@ -1,8 +1,9 @@
 """A checkpoint on the Hugging Face Hub: what its weight files say of themselves, through range requests.
 
-The revision is pinned to a commit, and everything that is taken is of that commit; what nearly every model has is asked
-for at the same time (`hub_early`). A sharded model on `main` may come in one request. What was read is cached by commit, so that another read asks for the commit alone. A gated repository
-tells everybody its commit and files: there the first file is asked for too, before anything of the cache is shown.
+The revision is pinned to a commit, and everything that is taken is of that commit; what nearly every model has is
+asked for at the same time (`hub_early`). A sharded model on `main` may come in one request. What was read is cached by
+commit, so that another read asks for the commit alone. A gated repository tells everybody its commit and files: there
+the first file is asked for too, before anything of the cache is shown.
 
 huggingface_hub is imported inside the functions: 0.2 s that other evidence need not pay.
 """
