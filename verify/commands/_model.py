@@ -65,10 +65,10 @@ def call_ahead(model: str, options: argparse.Namespace) -> None:
     if on_hub and options.evidence in {"auto", "header"} and not options.offline:
         from huggingface_hub import constants
 
-        from verify.evidence import hub_early, hub_session
+        from verify.evidence import hub_session
 
         if not constants.is_offline_mode():
-            hub_session.prepare(constants.ENDPOINT, hub_early.AT_ONCE, options.timeout)
+            hub_session.prepare(constants.ENDPOINT, hub_session.AT_ONCE, options.timeout)
 
 
 def add_judging(parser: argparse.ArgumentParser) -> None:

@@ -20,9 +20,6 @@ MAIN = "main"
 #: What stands for the answer with all headers, which is no file.
 ALL_HEADERS = "/safetensors-metadata"
 
-#: Requests that are under way at once then, with that for the commit.
-AT_ONCE = 4
-
 #: Bytes of an answer with all headers; those of the largest model there is are 60 MB.
 LIMIT = 128 * 1024 * 1024
 

@@ -12,6 +12,9 @@ from verify.evidence import hub_client, hub_direct
 from verify.evidence.hub_answers import Address, Answer
 from verify.evidence.hub_waits import Budget
 
+#: Requests that a first read begins with: those of `hub_early.ask`, and that for the commit.
+AT_ONCE = 4
+
 #: Threads of ours, and of a client that keeps 20 idle connections.
 _THREADS = 64
 _FEW_THREADS = 16
