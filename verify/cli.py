@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if sys.stdout is None:  # closed by the caller, as `>&-` does
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - open as long as the process is
-    # Modules that load make objects that stay: looking through them every 700 costs a tenth of a header check.
-    gc.set_threshold(100_000)
+    # Modules and tensors stay: looking through them every 700 objects, or 100,000, costs a tenth of a header check.
+    gc.set_threshold(1_000_000)
     atexit.register(gc.freeze)  # nor is anything looked through when the process ends
     options = _parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
     console = _Console(options)
