@@ -12,14 +12,25 @@ import itertools
 import math
 import operator
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Annotated, NamedTuple, NoReturn
 
 import msgspec
 
 from verify.errors import FormatError
-from verify.evidence.json_members import nesting, pairs, pieces, repeated_key
+from verify.evidence.json_members import pairs, repeated_key
 from verify.evidence.safetensors_plain import Sizes, read_plain
+from verify.evidence.safetensors_text import (
+    DAMAGED,
+    HOSTILE,
+    METADATA,
+    check_text,
+    decode,
+    examine,
+    no_entry,
+    pieces,
+    refuse_repeated,
+)
 from verify.tensor import DTYPES, Dtype, Tensor
 
 #: Longest header that the reference parser accepts, in bytes (`MAX_HEADER_SIZE`).
@@ -31,24 +42,17 @@ PREFIX_LENGTH = 8
 # The reference computes in usize and refuses what overflows.
 _LARGEST = 2**64 - 1
 _SURELY = _LARGEST // 8  # what ends here has no more bits than that
-# Brackets that serde_json opens inside each other.
-_DEEPEST = 127
 
 # What the tensors and the metadata of a header may take. It is enough for 150,000 tensors with names of usual length:
 # all of DeepSeek-V3 in one file would be 92,000. A report about them takes some times as much.
 _MEMORY = 32 * 1024 * 1024
-_LONGEST_MEMBER = 8 * 1024 * 1024
 _LONGEST_ENTRY = 64 * 1024
 # Bytes of a tensor beside its name and shape, and of its place when sorted; of a shape or dtype of its own, and of an
 # axis; of a key or value of the metadata.
 _TENSOR, _PLACE, _OWN, _AXIS, _TEXT = 176, 72, 200, 40, 120
 
-_DAMAGED = "download or save the file again"
-_HOSTILE = "no real file has that: do not load this one with other tools either"
 _name_of = operator.attrgetter("name")
 
-_METADATA = "__metadata__"
-_SIZES = frozenset({"shape", "data_offsets"})
 _QUOTES = 8  # in the text of a tensor: around its three keys and its dtype
 
 _Whole = Annotated[int, msgspec.Meta(ge=0)]
@@ -60,7 +64,6 @@ class _Entry(msgspec.Struct, gc=False, frozen=True):
     data_offsets: tuple[_Whole, _Whole]
 
 
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _entry = msgspec.json.Decoder(_Entry)
 _metadata: msgspec.json.Decoder[dict[str, str] | None] = msgspec.json.Decoder(dict[str, str] | None)
 
@@ -95,7 +98,7 @@ def header_length(prefix: bytes, *, where: str, size: int | None = None) -> int:
     """
     if len(prefix) < PREFIX_LENGTH:
         raise FormatError(
-            f"{where}: {len(prefix)} bytes", expected="at least the 8 bytes of the header length", hint=_DAMAGED
+            f"{where}: {len(prefix)} bytes", expected="at least the 8 bytes of the header length", hint=DAMAGED
         )
     length = int.from_bytes(prefix[:PREFIX_LENGTH], "little")
     if length > MAX_HEADER_LENGTH:
@@ -108,7 +111,7 @@ def header_length(prefix: bytes, *, where: str, size: int | None = None) -> int:
         raise FormatError(
             f"{where}: {size} bytes, but its header alone needs {PREFIX_LENGTH + length}",
             expected="the whole file",
-            hint=_DAMAGED,
+            hint=DAMAGED,
         )
     return length
 
@@ -136,7 +139,7 @@ def parse(header: bytes | Iterable[bytes], *, file: str, size: int | None, where
         raise FormatError(
             f"{found.where}: {size} bytes",
             expected=f"{PREFIX_LENGTH + length + payload}: 8 + {length} of header + {payload} of data",
-            hint=f"the file is cut or has a tail; {_DAMAGED}",
+            hint=f"the file is cut or has a tail; {DAMAGED}",
         )
     return Header(tuple(found.tensors), found.metadata, payload)
 
@@ -159,12 +162,12 @@ class _Found:
         """Take the whole header; its length in bytes."""
         length = 0
         full = True
-        for place, piece in _pieces(header, self.where):
-            _check_text(piece, place, self.where)
-            members = None if self._take_plain(piece) else _decode(piece, self.where)
+        for place, piece in pieces(header, self.where):
+            check_text(piece, place, self.where)
+            members = None if self._take_plain(piece) else decode(piece, self.where)
             full = full and (members is None or bool(members))
             if place and not full:
-                raise FormatError(f"{self.where}: header: a comma too many", expected="a JSON object", hint=_DAMAGED)
+                raise FormatError(f"{self.where}: header: a comma too many", expected="a JSON object", hint=DAMAGED)
             if members is not None:
                 self._take(piece, members)
             self._several = place > 0
@@ -176,7 +179,7 @@ class _Found:
         if self._several:  # within a piece, names are known to differ
             names = sorted(tensor.name for tensor in self.tensors)
             for name in itertools.compress(names, map(operator.eq, names, itertools.islice(names, 1, None))):
-                _refuse_repeated(name, self.where)
+                refuse_repeated(name, self.where)
             del names
         begins, ends = self._begins, self._ends
         if begins[1:] != ends[:-1]:  # the order in the JSON is free
@@ -191,7 +194,7 @@ class _Found:
                 raise FormatError(
                     f"{self.where}: header[{self.tensors[place].name!r}].data_offsets: [{begin}, {ends[place]}]",
                     expected=f"a range that begins at {before}, where the tensor before it ends",
-                    hint=_DAMAGED,
+                    hint=DAMAGED,
                 )
         return ends[-1] if ends else 0
 
@@ -212,11 +215,11 @@ class _Found:
 
     def _count_metadata(self) -> None:
         if self._described:
-            _refuse_repeated(_METADATA, self.where)
+            refuse_repeated(METADATA, self.where)
         self._described = True
 
     def _take(self, piece: bytes, members: dict[str, msgspec.Raw]) -> None:
-        metadata = members.pop(_METADATA, None)
+        metadata = members.pop(METADATA, None)
         quotes = 0
         if metadata is not None:
             self._count_metadata()
@@ -228,13 +231,13 @@ class _Found:
             raise FormatError(
                 f"{self.where}: header: {longest} bytes describe one tensor",
                 expected=f"at most {_LONGEST_ENTRY}",
-                hint=_HOSTILE,
+                hint=HOSTILE,
             )
         self._add(members)
         # With just these quotes and those of the names there is no repetition, no escape and no further key, and only
         # -0 to look for: msgspec reads it as 0, to the reference it is a float.
         if piece.count(b'"') != quotes + (2 + _QUOTES) * len(members) or b"-0" in piece:
-            _examine(piece, self.where)
+            examine(piece, self.where)
 
     def _describe(self, metadata: bytes) -> None:
         self._charge(_width(metadata) * len(metadata) + _TEXT * metadata.count(b'"') // 2)
@@ -242,16 +245,18 @@ class _Found:
             self.metadata = _metadata.decode(metadata) or {}
         except (msgspec.DecodeError, RecursionError) as error:
             raise FormatError(
-                f"{self.where}: header: {_METADATA}: {error}", expected="a map of strings", hint="save the file again"
+                f"{self.where}: header: {METADATA}: {error}",
+                expected="a map of strings",
+                hint="save the file again",
             ) from None
         if metadata.count(b'"') != 4 * len(self.metadata) and (name := repeated_key(pairs(metadata))) is not None:
-            _refuse_repeated(name, self.where)
+            refuse_repeated(name, self.where)
 
     def _add(self, members: dict[str, msgspec.Raw]) -> None:
-        decode, dtypes, shapes, name = _entry.decode, DTYPES, self._shapes, ""
+        read, dtypes, shapes, name = _entry.decode, DTYPES, self._shapes, ""
         try:
             for name, raw in members.items():
-                entry = decode(raw)
+                entry = read(raw)
                 shape, (begin, end) = entry.shape, entry.data_offsets
                 dtype = dtypes.get(entry.dtype)
                 elements = math.prod(shape)
@@ -265,7 +270,7 @@ class _Found:
                 self._begins.append(begin)
                 self._ends.append(end)
         except (msgspec.DecodeError, RecursionError, ValueError) as error:
-            raise _no_entry(name, error, self.where) from None
+            raise no_entry(name, error, self.where) from None
 
     def _cross_examine(self, name: str, entry: _Entry, elements: int) -> Dtype:
         begin, end = entry.data_offsets
@@ -273,7 +278,7 @@ class _Found:
             raise FormatError(
                 f"{self.where}: header[{name!r}].data_offsets: [{begin}, {end}]",
                 expected="an end that is not before the beginning",
-                hint=_DAMAGED,
+                hint=DAMAGED,
             )
         dtype = DTYPES.get(entry.dtype) or self._unknown_dtype(name, entry, elements)
         bits = elements * dtype.bits
@@ -302,7 +307,7 @@ class _Found:
             raise FormatError(
                 f"{self.where}: the names, shapes or metadata of its header take more than {_MEMORY} bytes of memory",
                 expected="less",
-                hint=_HOSTILE,
+                hint=HOSTILE,
             )
 
 
@@ -311,83 +316,13 @@ def _width(text: bytes) -> int:
     return 1 if text.isascii() else 4
 
 
-def _pieces(header: Iterable[bytes], where: str) -> Iterator[tuple[int, bytes]]:
-    try:
-        yield from pieces(header, longest=_LONGEST_MEMBER)
-    except ValueError as error:
-        raise FormatError(f"{where}: header: {error}", expected="less", hint=_HOSTILE) from None
-
-
-def _check_text(piece: bytes, place: int, where: str) -> None:
-    if not piece.startswith(b"{"):
-        raise FormatError(
-            f"{where}: the header begins with {piece[:1]!r}", expected="'{'", hint="this is no safetensors file"
-        )
-    try:
-        str(piece, "utf-8")  # msgspec does not look into the strings that it skips
-    except UnicodeDecodeError as error:
-        raise FormatError(
-            f"{where}: byte {place + error.start} of the header is no UTF-8",
-            expected="a JSON object in UTF-8",
-            hint=_DAMAGED,
-        ) from None
-
-
-def _decode(piece: bytes, where: str) -> dict[str, msgspec.Raw]:
-    try:
-        return _members.decode(piece)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise FormatError(f"{where}: header: {error}", expected="a JSON object", hint=_DAMAGED) from None
-
-
-def _examine(piece: bytes, where: str) -> None:
-    """Look for what decoders do not see, in a piece where it may be."""
-    try:
-        nested = piece.count(b"[") + piece.count(b"{") > _DEEPEST and nesting(piece) > _DEEPEST
-        members = pairs(piece, number=_finite)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{where}: header: {error}", expected="a JSON object", hint=_DAMAGED) from None
-    if nested:
-        raise FormatError(
-            f"{where}: header: brackets in more than {_DEEPEST} others", expected="a JSON object", hint=_HOSTILE
-        )
-    for own in (members, *(entry for name, entry in members if name != _METADATA)):
-        if (repeated := repeated_key(own)) is not None:
-            _refuse_repeated(repeated, where)
-    for name, entry in members:
-        for key, value in entry or ():
-            if name != _METADATA and key in _SIZES and any(math.copysign(1, size) < 0 for size in value):
-                raise _no_entry(name, ValueError("-0 is no whole number"), where)
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if math.isinf(value):
-        raise ValueError("a number beyond all floats")
-    return value
-
-
-def _no_entry(name: str, error: Exception, where: str) -> FormatError:
-    return FormatError(
-        f"{where}: header[{name!r}]: {error}",
-        expected="a dtype, a shape of whole numbers and two data_offsets",
-        hint=_DAMAGED,
-    )
-
-
-def _refuse_repeated(name: str, where: str) -> NoReturn:
-    raise FormatError(
-        f"{where}: the header names {name!r} twice", expected="every key once", hint="save the file again"
-    )
-
-
 def _refuse_span(name: str, entry: _Entry, bits: int, where: str) -> NoReturn:
     begin, end = entry.data_offsets
     needed = str(bits // 8) if bits % 8 == 0 else f"{bits} bits, which is no whole number of"
     raise FormatError(
         f"{where}: header[{name!r}]: {end - begin} bytes of data",
         expected=f"{needed} bytes for {entry.dtype} {list(entry.shape)}",
-        hint=_DAMAGED,
+        hint=DAMAGED,
     )
 
 
@@ -398,5 +333,5 @@ def _refuse_overflow(name: str, entry: _Entry, bits: int, where: str) -> None:
         raise FormatError(
             f"{where}: header[{name!r}].shape: {list(entry.shape)} of {entry.dtype} overflows 64 bits",
             expected="a size below 2^64 bits",
-            hint=_DAMAGED,
+            hint=DAMAGED,
         )
