@@ -241,7 +241,7 @@ def test_index_that_names_an_absent_shard(hub: Hub, folder: Path) -> None:
     (folder / FIRST).unlink()
     hub.add(MODEL, folder)
     hub.one_request = False
-    with pytest.raises(NotFoundError, match=r"no model-00001-of-00002.safetensors; expected the 2 shards"):
+    with pytest.raises(NotFoundError, match=r"model-00001-of-00002.safetensors: no such file; expected the 2 shards"):
         remote.read(MODEL)
 
 

@@ -169,10 +169,12 @@ def test_file_that_leads_elsewhere_is_refused(folder: Path, file: str) -> None:
 
 def test_index_that_names_absent_shards(folder: Path) -> None:
     (folder / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(NotFoundError, match=r"no model-00002-of-00002.safetensors; expected the 2 shards that"):
+    with pytest.raises(
+        NotFoundError, match=r"model-00002-of-00002.safetensors: no such file; expected the 2 shards that"
+    ):
         read(folder)
     (folder / "model-00001-of-00002.safetensors").unlink()
-    with pytest.raises(NotFoundError, match=r"no model-00001-of-00002.safetensors and 1 more"):
+    with pytest.raises(NotFoundError, match=r"model-00001-of-00002.safetensors: no such file, and 1 more"):
         read(folder)
 
 

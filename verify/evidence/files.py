@@ -3,14 +3,14 @@
 A format is read through `Files`, so that it is written once for both. Nothing is read that is not asked for.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-from verify.errors import FormatError
+from verify.errors import FormatError, NotFoundError
 from verify.evidence.base import Declared, Problem
 from verify.tensor import Tensor
 
@@ -93,6 +93,26 @@ def whole(files: Files, file: str, *, limit: int) -> bytes:
             hint="download or save the file again",
         )
     return files.read(file, 0, size)
+
+
+def refuse_absent(files: Files, names: Iterable[str], expected: str) -> None:
+    """Refuse a checkpoint that lacks files of its own.
+
+    Args:
+        files: The files of the checkpoint.
+        names: The paths of the files that must be there.
+        expected: What they are.
+
+    Raises:
+        NotFoundError: One is not there.
+    """
+    absent = [name for name in names if name not in files.sizes]
+    if absent:
+        raise NotFoundError(
+            f"{files.where(absent[0])}: no such file" + (f", and {len(absent) - 1} more" if absent[1:] else ""),
+            expected=expected,
+            hint="download what is missing",
+        )
 
 
 @contextmanager

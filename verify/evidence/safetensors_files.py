@@ -6,10 +6,9 @@ shard of each tensor: https://huggingface.co/docs/transformers/big_models, `load
 
 from itertools import chain
 
-from verify.errors import NotFoundError
 from verify.evidence import index as indexes
 from verify.evidence import safetensors, weights
-from verify.evidence.files import Files, Weights, ahead, whole
+from verify.evidence.files import Files, Weights, ahead, refuse_absent, whole
 from verify.tensor import Tensor
 
 # A header may have 100 MB and is not held whole; those of real files are shorter than this.
@@ -41,13 +40,7 @@ def _sharded(files: Files, file: str) -> Weights:
         headers = {shard: begin(_header, shard) for shard in weights.shards(files.sizes, file)}
         index = coming()
         shards = tuple(folder + shard for shard in index.shards)
-        absent = [shard for shard in shards if shard not in files.sizes]
-        if absent:
-            raise NotFoundError(
-                f"{files.where(file)}: no {absent[0]}" + (f" and {len(absent) - 1} more" if absent[1:] else ""),
-                expected=f"the {len(shards)} shards that it names",
-                hint="download what is missing",
-            )
+        refuse_absent(files, shards, f"the {len(shards)} shards that {file} names")
         headers |= {shard: begin(_header, shard) for shard in shards if shard not in headers}
         tensors = tuple(chain.from_iterable(headers[shard]() for shard in shards))
     named = tensors if not folder else (tensor._replace(file=tensor.file.removeprefix(folder)) for tensor in tensors)

@@ -19,11 +19,11 @@ compressed storages, whose size cannot be seen without inflating them, and archi
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from verify.errors import FormatError, NotFoundError
+from verify.errors import FormatError
 from verify.evidence import index as indexes
 from verify.evidence import state_dict, torch_pickle, zip_directory
 from verify.evidence.base import Declared, DeclaredKind, Problem
-from verify.evidence.files import Files, Weights, ahead, whole
+from verify.evidence.files import Files, Weights, ahead, refuse_absent, whole
 from verify.evidence.torch_rebuild import Storage, View
 from verify.evidence.zip_directory import Ends, Record
 from verify.tensor import Tensor
@@ -93,13 +93,7 @@ def _sharded(files: Files, file: str) -> Weights:
     folder += slash
     index = indexes.parse(whole(files, file, limit=_INDEX_LIMIT), file=name, where=files.where(file))
     shards = tuple(folder + shard for shard in index.shards)
-    absent = [shard for shard in shards if shard not in files.sizes]
-    if absent:
-        raise NotFoundError(
-            f"{files.where(absent[0])}: no such file" + (f", and {len(absent) - 1} more" if absent[1:] else ""),
-            expected=f"the {len(shards)} shards that {file} names",
-            hint="download what is missing",
-        )
+    refuse_absent(files, shards, f"the {len(shards)} shards that {file} names")
     parts = list(_parts(files, shards))
     tensors = tuple(tensor for part in parts for tensor in part.tensors)
     named = (tensor._replace(file=tensor.file.removeprefix(folder)) for tensor in tensors)

@@ -4,9 +4,9 @@
 metadata. A quantised tensor keeps its type and logical shape: Q4_K is 144 bytes for 256 elements.
 """
 
-from verify.errors import FormatError, NotFoundError
+from verify.errors import FormatError
 from verify.evidence.base import Problem
-from verify.evidence.files import Files, Weights, ahead
+from verify.evidence.files import Files, Weights, ahead, refuse_absent
 from verify.evidence.gguf import _config, _tensors
 from verify.evidence.gguf._header import Header, parse
 from verify.tensor import Tensor
@@ -80,13 +80,7 @@ def _names(header: Header, files: Files, file: str) -> tuple[str, ...]:
             hint="give all parts the names that gguf-split gave them",
         )
     names = tuple(file.removesuffix(end) + _part(index, count) for index in range(count))
-    absent = [name for name in names if name not in files.sizes]
-    if absent:
-        raise NotFoundError(
-            f"{files.where(absent[0])}: no such file" + (f", and {len(absent) - 1} more" if absent[1:] else ""),
-            expected=f"the {count} parts that {file} is one of",
-            hint="download what is missing",
-        )
+    refuse_absent(files, names, f"the {count} parts that {file} is one of")
     return names
 
 
