@@ -13,11 +13,13 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import chain, starmap
 from logging import CRITICAL
 from typing import TYPE_CHECKING, Any
 
 from verify.errors import ConfigError, FormatError, UnavailableError, UnknownArchitectureError
 from verify.evidence.base import Evidence, Strength
+from verify.evidence.module_state import state
 from verify.tensor import DTYPES, Tensor
 
 if TYPE_CHECKING:
@@ -148,7 +150,8 @@ def build(config: Mapping[str, object], *, model: str) -> Built:
         settings = _settings(transformers, plain)
         model_class = _model_class(transformers, plain, settings)
         module = _build(model_class, settings)
-        tensors = tuple(_walk(module))
+        held = state(module)
+        tensors = tuple(starmap(_tensor, chain(held.parameters.items(), held.buffers.items())))
         tied = _tied(module)
     evidence = Evidence(
         model=model,
@@ -315,24 +318,6 @@ def _build(model_class: Any, settings: Any) -> torch.nn.Module:
     except Exception as error:  # each class raises what it likes
         raise _rejected(model_class.__name__, error) from error
     return module
-
-
-def _walk(module: torch.nn.Module) -> Iterator[Tensor]:
-    """Parameters, each once, then persistent buffers, which are what else the state holds.
-
-    A tied parameter goes by the name of its source, as in a file, even where the module lists a copy first.
-    """
-    parameters = list(module.named_parameters(remove_duplicate=False))
-    copies = set(getattr(module, "all_tied_weights_keys", None) or ())
-    own: dict[int, str] = {}
-    for name, parameter in parameters:
-        if id(parameter) not in own or (own[id(parameter)] in copies and name not in copies):
-            own[id(parameter)] = name
-    yield from (_tensor(name, parameter) for name, parameter in parameters if own[id(parameter)] == name)
-    names = {name for name, _ in parameters}
-    for name, value in module.state_dict().items():
-        if name not in names and hasattr(value, "dtype"):
-            yield _tensor(name, value)
 
 
 def _tensor(name: str, value: torch.Tensor) -> Tensor:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from verify.derive.building import configurations
 from verify.errors import ConfigError, UnavailableError, VerifyError
 from verify.evidence.meta import without_initialising
+from verify.evidence.module_state import state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from verify.derive.building.classes import Target
 
@@ -86,24 +87,13 @@ def lacking(what: str, error: ImportError) -> UnavailableError:
 
 
 def described(built: Any) -> Instance:
-    """The parameters and persistent buffers of a module.
+    """The shapes of the parameters and persistent buffers of a module."""
+    held = state(built)
+    return Instance(_shapes(held.parameters), _shapes(held.buffers), held.tied)
 
-    A tied parameter goes by the name of its source, as in a file (`verify.evidence.meta` does the same).
-    """
-    named = list(built.named_parameters(remove_duplicate=False))
-    copies = set(getattr(built, "all_tied_weights_keys", None) or ())
-    own: dict[int, str] = {}
-    for name, parameter in named:
-        if id(parameter) not in own or (own[id(parameter)] in copies and name not in copies):
-            own[id(parameter)] = name
-    parameters = {name: tuple(parameter.shape) for name, parameter in named if own[id(parameter)] == name}
-    tied = {name: own[id(parameter)] for name, parameter in named if own[id(parameter)] != name}
-    buffers = {
-        name: tuple(value.shape)
-        for name, value in built.state_dict(keep_vars=True).items()
-        if name not in parameters and name not in tied and hasattr(value, "shape")
-    }
-    return Instance(parameters, buffers, tied)
+
+def _shapes(tensors: Mapping[str, Any]) -> Shapes:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 @contextmanager

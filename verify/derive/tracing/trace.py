@@ -28,6 +28,7 @@ from verify.derive.tracing.symbols import (
     symbol,
 )
 from verify.errors import VerifyError
+from verify.evidence.module_state import state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -191,23 +192,11 @@ def _entry(value: Any, recorder: Recorder, path: str) -> Any:
 
 
 def _tensors(module: Any, made: Mapping[int, tuple[tuple[Pass, ...], int]]) -> Iterator[TracedTensor]:
-    """Parameters, a tied one by the name that a file holds it by, then persistent buffers.
-
-    The order of names is that of `verify.evidence.meta`.
-    """
-    parameters = list(module.named_parameters(remove_duplicate=False))
-    copies = set(getattr(module, "all_tied_weights_keys", None) or ())
-    own: dict[int, str] = {}
-    for name, parameter in parameters:
-        if id(parameter) not in own or (own[id(parameter)] in copies and name not in copies):
-            own[id(parameter)] = name
-    for name, parameter in parameters:
-        if own[id(parameter)] == name:
-            yield _tensor(name, "parameter", parameter, made)
-    names = {name for name, _ in parameters}
-    for name, value in module.state_dict(keep_vars=True).items():
-        if name not in names and isinstance(value, torch.Tensor):
-            yield _tensor(name, "buffer", value, made)
+    held = state(module)
+    for name, parameter in held.parameters.items():
+        yield _tensor(name, "parameter", parameter, made)
+    for name, buffer in held.buffers.items():
+        yield _tensor(name, "buffer", buffer, made)
 
 
 def _tensor(
