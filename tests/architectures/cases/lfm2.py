@@ -50,13 +50,13 @@ SWITCHES: dict[str, list[Mapping[str, tuple[object, ...]]]] = {
 
 @st.composite
 def _random(draw: st.DrawFn) -> Values:
-    """Heads that divide the width, and any list of layers."""
+    """Heads that divide the width, any list of layers, and a feed-forward layer that no scale leaves without width."""
     groups = draw(st.integers(1, 3))
     heads = groups * draw(st.integers(1, 3))
     return {
         "vocab_size": draw(st.integers(1, 40)),
         "hidden_size": heads * 2 * draw(st.integers(1, 6)),
-        "intermediate_size": draw(st.integers(2, 400)),
+        "intermediate_size": draw(st.integers(15, 400)),
         "num_hidden_layers": draw(st.integers(1, 5)),
         "num_attention_heads": heads,
         "num_key_value_heads": groups,
