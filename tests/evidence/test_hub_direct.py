@@ -5,20 +5,21 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
 import trustme
+from hub.faults import Fault
 from hub.server import Hub
 
 from verify.errors import NetworkError
-from verify.evidence import hub_direct
+from verify.evidence import hub_direct, hub_session
 from verify.evidence.hub_answers import Address, Failure, TransportError
 from verify.evidence.hub_direct import Direct
 from verify.evidence.hub_http import Http
-from verify.evidence.hub_waits import Budget
+from verify.evidence.hub_waits import Budget, later
 
 MODEL = "owner/name"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -154,6 +155,25 @@ def test_prepared_connection_that_does_not_come_is_told_as_any_other() -> None:
     assert caught.value.failure is Failure.NO_CONNECTION
     direct.prepare(address, 1, 5.0)
     direct.close()
+
+
+def test_redirect_opens_the_connections_that_others_will_need(hub: Hub, folder: Path) -> None:
+    hub.add(MODEL, folder)
+    address = Address.of(f"{hub.url}/api/models/{MODEL}")
+    with socket.create_server(("127.0.0.1", 0)) as storage, ExitStack() as under_way:
+        storage.settimeout(10.0)
+        away = {"Location": f"http://127.0.0.1:{storage.getsockname()[1]}/x"}
+        hub.fail(Fault("status", status=302, path="/away", headers=away))
+        for _ in range(2):
+            under_way.enter_context(hub_session.ask(address, {}, Budget(5.0)))
+        read = later(lambda: Http({}, 5.0).read(f"{hub.url}/away", limit=9, tries=1))
+        opened = [storage.accept()[0] for _ in range(3)]
+        storage.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            storage.accept()
+        for connection in opened:
+            connection.close()
+        assert isinstance(read.exception(), NetworkError)
 
 
 def test_no_connection_names_the_host() -> None:

@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
@@ -62,7 +63,7 @@ class _Received(io.RawIOBase):
     def readinto(self, buffer: "WriteableBuffer") -> int | None:
         if self._budget.left < 0:
             raise TimeoutError
-        self._connection.settimeout(self._budget.step)
+        _limit(self._connection, self._budget)
         return self._stream.readinto(buffer)
 
     def close(self) -> None:
@@ -112,6 +113,7 @@ class Direct:
         """Open nothing yet."""
         self._idle: dict[str, list[http.client.HTTPConnection]] = {}
         self._coming: dict[str, list[Future[http.client.HTTPConnection]]] = {}
+        self._asked: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     @contextmanager
@@ -130,6 +132,7 @@ class Direct:
             TransportError: There is no connection, or it breaks; also from the reading of the body.
         """
         connection, response, failure = None, None, None
+        self._count(address, 1)
         try:
             connection, response = self._sent(address, {"Accept-Encoding": "gzip", **headers}, budget)
             if response.status < _FIRST_STATUS:
@@ -143,10 +146,15 @@ class Direct:
         except (OSError, http.client.HTTPException, zlib.error) as error:
             failure = TransportError(Failure.BROKEN, type(error).__name__)
         finally:
+            self._count(address, -1)
             if connection is not None:
                 self._leave(address, connection, whole=response is not None and response.isclosed())
         if failure:
             raise failure
+
+    def asked(self, address: Address) -> int:
+        """How many requests to an origin are under way."""
+        return self._asked[address.origin]
 
     def prepare(self, address: Address, count: int, timeout: float) -> None:
         """Open connections that will be needed, while something else is done.
@@ -183,7 +191,7 @@ class Direct:
             connection = opened.result(budget.step)
         if connection is not None:
             try:
-                connection.sock.settimeout(budget.step)
+                _limit(connection.sock, budget)
                 return connection, _request(connection, address, headers, budget)
             except _HUNG_UP:
                 connection.close()
@@ -197,6 +205,10 @@ class Direct:
             connection.close()
             raise
 
+    def _count(self, address: Address, change: int) -> None:
+        with self._lock:
+            self._asked[address.origin] += change
+
     def _leave(self, address: Address, connection: http.client.HTTPConnection, *, whole: bool) -> None:
         """Keep a connection for another request, or close it where something of the last answer is left."""
         if not whole or connection.sock is None:
@@ -204,6 +216,12 @@ class Direct:
             return
         with self._lock:
             self._idle.setdefault(address.origin, []).append(connection)
+
+
+def _limit(connection: socket.socket, budget: Budget) -> None:
+    """Set the time for the next step; to set it again as it is would cost a system call for each piece."""
+    if connection.gettimeout() != budget.step:
+        connection.settimeout(budget.step)
 
 
 def _connected(address: Address, budget: Budget) -> http.client.HTTPConnection:

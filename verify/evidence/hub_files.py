@@ -5,7 +5,6 @@ asked for, the further a format reads the more, and held for a while. What was r
 """
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -85,7 +84,8 @@ class HubFiles:
         self.http = http
         self.status = status
         self.threads = 1 if http is None else hub_session.threads()
-        self._held: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._held: dict[str, dict[int, bytes]] = {}
+        self._held_length = 0
         self._read: dict[str, int] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -162,16 +162,22 @@ class HubFiles:
     def _piece(self, file: str, start: int, stop: int) -> tuple[int, bytes]:
         """Something that is held, kept or fetched and has the byte at `start`, and where it begins."""
         with self._lock:
-            for (name, begin), data in self._held.items():
-                if name == file and begin <= start < begin + len(data):
+            for begin, data in self._held.get(file, {}).items():
+                if begin <= start < begin + len(data):
                     return begin, data
         data = self.kept.get(f"{file}.{start}") or self._fetch(file, start, stop)
         with self._lock:
-            self._held[file, start] = data
-            while len(self._held) > 1 and sum(map(len, self._held.values())) > _MOST_HELD:
-                self._held.popitem(last=False)
+            self._hold(file, start, data)
             self._read[file] = self._read.get(file, 0) + len(data)
         return start, data
+
+    def _hold(self, file: str, start: int, data: bytes) -> None:
+        """Hold a piece for a while; the file that was begun first goes first."""
+        while self._held and self._held_length + len(data) > _MOST_HELD:
+            oldest = self._held.pop(next(iter(self._held)))
+            self._held_length -= sum(map(len, oldest.values()))
+        self._held.setdefault(file, {})[start] = data
+        self._held_length += len(data)
 
     def _fetch(self, file: str, start: int, stop: int) -> bytes:
         if self._failure is not None:

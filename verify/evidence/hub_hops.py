@@ -127,16 +127,16 @@ def first_bytes(chunks: Iterator[bytes], limit: int, budget: Budget) -> bytes:
         FaultError: It takes too long.
     """
     # Runs to the end of a body that is no longer than the limit: only then is the connection kept alive.
-    found = bytearray()
+    found, length = [], 0
     for chunk in chunks:
-        found += chunk
+        found.append(chunk)
+        length += len(chunk)
         budget.receive(len(chunk))
-        if len(found) > limit:
-            del found[limit:]
+        if length > limit:
             break
         if budget.left < 0:
-            raise FaultError(Fault(f"only {len(found)} bytes arrived in all the time that there was", tries=1))
-    return bytes(found)
+            raise FaultError(Fault(f"only {length} bytes arrived in all the time that there was", tries=1))
+    return b"".join(found)[:limit]
 
 
 def too_slow(url: str, budget: Budget) -> NetworkError:
@@ -171,6 +171,7 @@ def _follow(wanted: Wanted[_Taken], budget: Budget) -> _Taken:
         if target.origin != address.origin:
             target = target._replace(user="")
             sent = {key: value for key, value in sent.items() if key.lower() != "authorization"}
+            hub_session.redirected(address, target, budget.timeout)
         address = target
     raise NetworkError(f"{shown(wanted.url)}: more than {_REDIRECTS} redirects", hint="check HF_ENDPOINT")
 

@@ -55,6 +55,20 @@ def prepare(url: str, count: int, timeout: float) -> None:
             _direct.prepare(Address.of(url), count, timeout)
 
 
+def redirected(address: Address, target: Address, timeout: float) -> None:
+    """Open connections to where an answer redirects, one for it and one for each request to where it came from.
+
+    Theirs are likely to lead there too, and the first request over a connection takes three round trips.
+
+    Args:
+        address: What was asked for; its answer has been read.
+        target: Where it leads to.
+        timeout: Seconds for each connection.
+    """
+    if is_direct(target.full):
+        _direct.prepare(target, _direct.asked(address) + 1, timeout)
+
+
 def close() -> None:
     """Close the connections that are ours; the next request opens new ones."""
     _direct.close()
