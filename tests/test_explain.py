@@ -1,7 +1,8 @@
 """Every difference is found in its slot, and only what the evidence proves is explained."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from verify.architectures import llama, mixtral
 from verify.breakdown import Breakdown, expect, measure

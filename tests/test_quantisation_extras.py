@@ -1,8 +1,7 @@
 """What a formula says of quantised checkpoints, against recorded numbers of real ones."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from quantised import FORMATS, LINEARS, LLAMA, check, checkpoint, config, gptq
 from small_model import number
 

@@ -8,6 +8,9 @@ verification.verdict, verification.findings, verification.to_frame()
 ```
 """
 
+# The records of what every check loads are `msgspec.Struct`s: it takes Python 1 ms to define a dataclass, and the fifty
+# that there were took a quarter of a short run.
+
 from importlib import import_module
 from typing import TYPE_CHECKING
 

@@ -2,9 +2,10 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import prod
 from typing import TypeAlias
+
+import msgspec
 
 from verify.evidence.packing import Lot, Unpacked
 from verify.formula import Term
@@ -22,8 +23,7 @@ Key: TypeAlias = tuple[Slot, int | None]
 Shape: TypeAlias = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True):
     """The tensors of one slot in one layer.
 
     Attributes:
@@ -65,8 +65,7 @@ class Cell:
 EMPTY = Cell(())
 
 
-@dataclass(frozen=True, slots=True)
-class Breakdown:
+class Breakdown(msgspec.Struct, frozen=True):
     """A model taken apart.
 
     Attributes:
@@ -149,8 +148,7 @@ def measure(unpacked: Unpacked, table: NameTable) -> Breakdown:
     return Breakdown(cells, tuple(unclassified), prefixed, unpacked.scheme, unpacked.elements, odd)
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(msgspec.Struct):
     """Tensors of one entry of the table, in one layer.
 
     Attributes:
@@ -168,9 +166,9 @@ class _Group:
     layer: int | None
     part: str = ""
     prefixed: bool = False
-    sizes: Counter[tuple[Shape, int]] = field(default_factory=Counter)
-    copies: list[tuple[list[int], Lot, Sequence[int]]] = field(default_factory=list)
-    whole: list[Tensor] = field(default_factory=list)
+    sizes: Counter[tuple[Shape, int]] = msgspec.field(default_factory=Counter)
+    copies: list[tuple[list[int], Lot, Sequence[int]]] = msgspec.field(default_factory=list)
+    whole: list[Tensor] = msgspec.field(default_factory=list)
     flat: bool = False
 
 

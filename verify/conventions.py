@@ -5,14 +5,14 @@ rarely say so. Each convention here is a rule on terms, with its source.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from verify.formula import Formula, Term
 from verify.roles import Kind, Role
 
 
-@dataclass(frozen=True, slots=True)
-class Convention:
+class Convention(msgspec.Struct, frozen=True):
     """A way to count.
 
     Attributes:

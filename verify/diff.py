@@ -1,14 +1,14 @@
 """The differences between what a formula predicts and what a checkpoint holds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from verify.breakdown import EMPTY, Cell, Key
 from verify.roles import Slot
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True):
     """One slot of one layer in which formula and checkpoint are not equal.
 
     Attributes:

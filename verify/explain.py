@@ -8,7 +8,8 @@ where no group speaks of it, it is explained by the unpacking itself, which hold
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from verify.breakdown import EMPTY, Breakdown, Cell, Key, expect
 from verify.diff import Difference, diff
@@ -17,8 +18,7 @@ from verify.formula import Extra
 from verify.roles import Cause, Kind, Role
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One thing to report about a checkpoint.
 
     Attributes:

@@ -5,8 +5,9 @@ expects, its text and its LaTeX are all read off that record.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import prod
+
+import msgspec
 
 from verify.errors import ConfigError
 from verify.roles import Cause, Kind, Slot
@@ -18,8 +19,7 @@ ONE = Size.of(1)
 MOST_LAYERS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Layers:
+class Layers(msgspec.Struct, frozen=True):
     """The layers that hold a term.
 
     Attributes:
@@ -50,8 +50,7 @@ class Layers:
         return cls(chosen, count or Size.symbol(f"#[{text}]", len(chosen)), text)
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(msgspec.Struct, frozen=True):
     """One kind of tensor: a slot, its axes, and how often it occurs.
 
     Attributes:
@@ -103,8 +102,7 @@ class Term:
         return self.per_layer * self.layers.count if self.layers else self.per_layer
 
 
-@dataclass(frozen=True, slots=True)
-class Extra:
+class Extra(msgspec.Struct, frozen=True):
     """Tensors that a checkpoint may hold beside the formula, all of them or none, and why.
 
     Attributes:
@@ -125,8 +123,7 @@ class Extra:
         return sum(term.count for term in self.terms)
 
 
-@dataclass(frozen=True, slots=True)
-class Formula:
+class Formula(msgspec.Struct, frozen=True):
     """The analytic prediction for one model.
 
     Attributes:

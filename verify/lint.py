@@ -7,7 +7,8 @@ states, tied weights and element types.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from verify import architectures
 from verify.breakdown import WHOLE_NUMBERS, measure
@@ -54,8 +55,7 @@ _SHOWN = 4
 _DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 
 
-@dataclass(frozen=True, slots=True)
-class Lint:
+class Lint(msgspec.Struct, frozen=True):
     """What a checkpoint says of itself.
 
     Attributes:

@@ -2,8 +2,11 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
+
+import msgspec
+from msgspec import structs
 
 from verify import adapters, architectures
 from verify import lint as linting
@@ -33,8 +36,7 @@ _OF_THE_CHECKPOINT = frozenset({Cause.INDEX, Cause.UNCLASSIFIED, Cause.DTYPE})
 _SAID = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """A model with its formula: what every command starts from.
 
     Attributes:
@@ -288,7 +290,7 @@ def _against_statement(result: Verification, text: str, config: Config) -> Verif
         itself = (finding for finding in result.findings if finding.cause in _OF_THE_CHECKPOINT)
         findings = (*attribute(stated, measured), *itself)
     basis = () if result.measured else (f"no tensors at hand: compared with the {result.family} formula",)
-    return replace(
+    return structs.replace(
         result,
         formula=stated.name,
         formula_source=stated.source,
@@ -325,7 +327,7 @@ def _comparisons(
     there = [(name, side) for name, side in sides.items() if side]
     pairs = [_compare(left, right, formula) for place, left in enumerate(there) for right in there[place + 1 :]]
     if known:  # of what it makes of the file, the implementation itself knows best
-        pairs[-1] = replace(pairs[-1], agree=known.loads, note=known.note)
+        pairs[-1] = structs.replace(pairs[-1], agree=known.loads, note=known.note)
     return tuple(pairs)
 
 

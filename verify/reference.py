@@ -1,8 +1,9 @@
 """What the user called MODEL: a Hub id, a folder, a weight file or a config.json."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from verify.errors import NotFoundError, UsageError
 
@@ -10,8 +11,7 @@ from verify.errors import NotFoundError, UsageError
 _SUFFIXES = frozenset({".json", ".safetensors", ".gguf", ".bin", ".pt", ".pth"})
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """A model as the user named it.
 
     Attributes:

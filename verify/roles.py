@@ -5,8 +5,9 @@ checkpoint calls it. Formulas say which slots a model has and with which axes; n
 which slot a stored tensor belongs. The two sides share these names and nothing else.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Role(StrEnum):
@@ -53,8 +54,7 @@ class Cause(StrEnum):
     DTYPE = "a type that no weights have"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Slot:
+class Slot(msgspec.Struct, frozen=True, order=True):
     """A layer type.
 
     Attributes:
@@ -73,8 +73,7 @@ class Slot:
         return f"{self.stack}.{self.role}.{self.part}" if self.stack else f"{self.role}.{self.part}"
 
 
-@dataclass(frozen=True, slots=True)
-class Fused:
+class Fused(msgspec.Struct, frozen=True):
     """One stored tensor that holds several slots, or one slot of all the experts of a layer.
 
     Attributes:

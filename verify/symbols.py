@@ -6,9 +6,10 @@ record and cannot drift apart.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import total_ordering
 from typing import TypeAlias
+
+import msgspec
 
 #: The usual letters of the literature for the canonical config names.
 LETTERS = {
@@ -26,8 +27,7 @@ LETTERS = {
 
 
 @total_ordering
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(msgspec.Struct, frozen=True):
     """A hyper-parameter inside a polynomial.
 
     Attributes:

@@ -1,12 +1,12 @@
 """Tensors as files describe them: a name, a dtype, a shape. Never their data."""
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Dtype:
+
+class Dtype(msgspec.Struct, frozen=True):
     """An element type.
 
     Attributes:

@@ -7,8 +7,9 @@ experts, renames, ties. Where formula and file agree and the implementation does
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from verify.breakdown import Breakdown
 from verify.roles import Kind
@@ -36,8 +37,7 @@ class Step(StrEnum):
 _WRONG = frozenset({Step.UNEXPECTED, Step.FAILED, Step.MISMATCHED, Step.MISSING, Step.SHADOWED})
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """Tensors with which the implementation does the same, for the same reason.
 
     Attributes:
@@ -64,8 +64,7 @@ class Line:
         return self.step not in _WRONG
 
 
-@dataclass(frozen=True, slots=True)
-class Sides:
+class Sides(msgspec.Struct, frozen=True):
     """Elements of one layer type on the three sides.
 
     Attributes:
@@ -103,8 +102,7 @@ class Sides:
         return not self.formula == self.implementation == self.file
 
 
-@dataclass(frozen=True, slots=True)
-class Triangulation:
+class Triangulation(msgspec.Struct, frozen=True):
     """The three sides.
 
     Attributes:

@@ -1,10 +1,11 @@
 """The result of a check: a verdict, its findings and everything the reports show."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from verify.breakdown import EMPTY, Breakdown, Key
 from verify.declared.check import DeclaredCheck
@@ -33,8 +34,7 @@ class Verdict(StrEnum):
     UNCHECKED = "unchecked"
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """One pair of a triangulation: formula, implementation, file.
 
     Attributes:
@@ -54,8 +54,7 @@ class Comparison:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One line of a breakdown table.
 
     Attributes:
@@ -89,8 +88,7 @@ class Row:
         return Fraction(self.expected, self.measured) if self.expected is not None and self.measured else None
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(msgspec.Struct, frozen=True):
     """Everything a check found.
 
     Attributes:
@@ -242,8 +240,7 @@ class Verification:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Unchecked:
+class Unchecked(msgspec.Struct, frozen=True):
     """A model that could not be checked.
 
     Attributes:

@@ -1,7 +1,8 @@
 """A wrong formula is found: whatever is changed in one term, the diff names that slot and no other."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from verify import architectures
 from verify.breakdown import Cell, Key, expect, measure

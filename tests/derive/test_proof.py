@@ -1,8 +1,8 @@
 """Every family is what transformers builds, symbolically; and a family that is not is caught, slot by slot."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from verify import architectures
 from verify.architectures import Family
@@ -299,7 +300,7 @@ def test_a_name_that_the_family_does_not_know_is_found() -> None:
     names = {name: entry for name, entry in real.NAMES.backbone.items() if "k_proj" not in name}
     family = cast(
         "Family",
-        SimpleNamespace(__name__="llama", NAMES=replace(real.NAMES, backbone=names), formula=real.formula),
+        SimpleNamespace(__name__="llama", NAMES=dataclasses.replace(real.NAMES, backbone=names), formula=real.formula),
     )
     proof = proved([keywords(BUILT["llama"])], family=family, samples=6)
     assert proof.differences == ("0",)

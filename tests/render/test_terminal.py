@@ -3,9 +3,9 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from verify.architectures import load
 from verify.explain import Finding

@@ -6,7 +6,9 @@ nothing that adapter_config.json names is imported.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from verify import architectures
 from verify.adapters import expected, naming
@@ -27,8 +29,7 @@ __all__ = ["Adapter", "adapt", "base_reference", "is_adapter"]
 _TYPE = "peft_type"
 
 
-@dataclass(frozen=True, slots=True)
-class Adapter:
+class Adapter(msgspec.Struct, frozen=True):
     """An adapter on a base model: to a check, the same as a family.
 
     Attributes:

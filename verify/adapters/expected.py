@@ -5,7 +5,9 @@ Source: peft 0.21.2 `peft/utils/save_and_load.py`, `get_peft_model_state_dict`, 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from verify.adapters import naming
 from verify.adapters.kinds import Kind
@@ -33,8 +35,7 @@ from verify.symbols import Size
 _BIAS = ".bias"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """What an adapter is made of.
 
     Attributes:
@@ -56,8 +57,7 @@ class Wanted:
     rank: Size = ONE
 
 
-@dataclass(frozen=True, slots=True)
-class Adapted:
+class Adapted(msgspec.Struct, frozen=True):
     """A module that has an adapter, in the layers where it has one of the same rank."""
 
     module: Module

@@ -4,9 +4,10 @@ Legend: a linear layer maps `in` to `out`; a table has `in` rows of `out`; `r` i
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
+
+import msgspec
 
 from verify.adapters.modules import Module
 from verify.config import Config
@@ -17,8 +18,7 @@ from verify.symbols import Size
 Parts: TypeAlias = dict[str, tuple[Size, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """A kind of adapter.
 
     Attributes:

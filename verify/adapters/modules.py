@@ -5,7 +5,8 @@ formula what they look like. No tensor is read.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from verify.formula import ONE, Formula, Layers, Term
 from verify.names import Entry, NameTable
@@ -22,8 +23,7 @@ _TABLES = frozenset({"tokens", "types", "mtp"})
 _LINEAR = frozenset({Role.ATTENTION, Role.MLP, Role.EXPERTS, Role.ROUTER, Role.HEAD, Role.OTHER, Role.EMBEDDING})
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """One of the copies of a module: in a layer, and perhaps one expert of it.
 
     Attributes:
@@ -35,8 +35,7 @@ class Place:
     layer: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(msgspec.Struct, frozen=True):
     """A module with a weight, or one parameter of a module, in all layers where it looks the same.
 
     Attributes:

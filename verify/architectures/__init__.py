@@ -8,9 +8,10 @@ A family module has four names, and nothing has to be registered anywhere else:
 * `formula(config)`: the `Formula` for one config.
 """
 
-from dataclasses import replace
 from importlib import import_module
 from typing import Protocol, cast
+
+from msgspec.structs import replace
 
 from verify.architectures._quantization import KEY, quantisation_extras
 from verify.config import Config

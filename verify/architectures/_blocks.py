@@ -5,7 +5,7 @@ of query and of key/value heads, `head` the size of one, `inner` the width of th
 `vocab` the number of token embeddings, `experts` the number of routed experts of a layer.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from verify.config import Config
 from verify.errors import ConfigError

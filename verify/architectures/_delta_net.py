@@ -12,7 +12,9 @@ arXiv:2505.06708, section 3 (gated attention).
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from verify.architectures._blocks import attention, kv_heads, linear, norm, size
 from verify.architectures._moe import chosen_layers, typed

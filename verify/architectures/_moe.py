@@ -7,7 +7,9 @@ arXiv:2401.04088, section 2.1).
 """
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from verify.architectures._blocks import gated_mlp, linear
 from verify.config import Config

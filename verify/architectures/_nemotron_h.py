@@ -3,7 +3,7 @@
 Source: NVIDIA 2025, arXiv:2504.03624, section 2; transformers models/nemotron_h/modeling_nemotron_h.py, `MIXER_TYPES`.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from verify.architectures._blocks import attention, buffer, kv_heads, linear, mlp, norm, size
 from verify.architectures._mamba import Mamba2

@@ -17,7 +17,8 @@ a recorded number counts: what stands beside their weights is held against them 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from verify.config import Config
 from verify.errors import ConfigError

@@ -8,7 +8,7 @@ several layers. A group holds `inner layers` (one, in all published models), eac
 `embedding.projection : hidden x narrow`, `other.pooler : hidden x hidden`, and the head of the class.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from verify.architectures._blocks import attention, embedding, labels, linear, mlp, norm, size, whole_heads
 from verify.architectures._encoder import (

@@ -11,7 +11,8 @@ hidden x hidden`, with biases, and `other.image_newline : hidden`.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from verify.architectures import _siglip
 from verify.architectures._blocks import linear, norm

@@ -13,7 +13,7 @@ shared`, `experts.latent_in : latent x hidden`, `experts.latent_out : hidden x l
 vocab x hidden`, `norm.final : hidden`, `head.lm_head : vocab x hidden`.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from verify.architectures._blocks import embedding, head, linear, norm, size
 from verify.architectures._mamba import mixer_names

@@ -5,14 +5,14 @@ No command prints or exits; what it has to say on the way goes through a `Consol
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol, cast
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+
+class Outcome(msgspec.Struct, frozen=True):
     """What a command came to.
 
     Attributes:

@@ -1,12 +1,11 @@
 """A recorded number and what it should be."""
 
-from dataclasses import dataclass
+import msgspec
 
 from verify.evidence.base import Declared
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredCheck:
+class DeclaredCheck(msgspec.Struct, frozen=True):
     """A recorded number beside what the files hold and what the formula says; none stands in for another.
 
     Attributes:

@@ -1,7 +1,8 @@
 """Recorded numbers of a checkpoint whose headers are at hand: what they count is simply counted."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from verify.breakdown import Breakdown
 from verify.declared.check import DeclaredCheck

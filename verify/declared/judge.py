@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
+from msgspec import structs
+
 from verify.breakdown import Key
 from verify.declared.accounts import Account, find, merged, nearest
 from verify.declared.check import DeclaredCheck
@@ -217,7 +219,7 @@ def _dtype_total(context: _Context, number: Declared) -> Judged:
         text = " + ".join(f"{elements:,} {share}" for share, elements in here.items())
         return Judged(DeclaredCheck(number, number.value, text, explained=True), account)
     values = _together(context, number)
-    found = _unexplained(context, replace(number, value=sum(values.values())))
+    found = _unexplained(context, structs.replace(number, value=sum(values.values())))
     check = DeclaredCheck(number, None, f"{', '.join(values)} together: {found.check.how}", explained=False)
     return Judged(check, found.account)
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import msgspec
+
 from verify.tensor import Tensor
 
 
@@ -29,8 +31,7 @@ class DeclaredKind(StrEnum):
     FILE_BYTES = "file_bytes"  # sizes of the weight files, their headers included
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(msgspec.Struct, frozen=True):
     """A number that somebody recorded about a checkpoint.
 
     Attributes:
@@ -48,8 +49,7 @@ class Declared:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """Two parts of a checkpoint that contradict each other.
 
     Attributes:

@@ -6,9 +6,10 @@ A format is read through `Files`, so that it is written once for both. Nothing i
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from verify.errors import FormatError, NotFoundError
 from verify.evidence.base import Declared, Problem
@@ -49,8 +50,7 @@ class Begin(Protocol):
         """Begin."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(msgspec.Struct, frozen=True):
     """What the weight files of a checkpoint hold.
 
     Attributes:

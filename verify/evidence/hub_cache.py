@@ -15,7 +15,6 @@ import tempfile
 import threading
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -35,8 +34,7 @@ _SHORT, _MOST_SHORT = 1024 * 1024, 32 * 1024 * 1024
 _LONGEST = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(msgspec.Struct, frozen=True):
     """What is kept of one model.
 
     Attributes:

@@ -4,7 +4,7 @@ The codes are those of `X-Error-Code` that `hf_raise_for_status` in huggingface_
 exceptions are not used: each holds the request, and with it the token.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from verify.errors import AccessError, EvidenceError, NetworkError, NotFoundError
 
@@ -32,8 +32,7 @@ class RefusedError(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What was asked of the Hub.
 
     Attributes:

@@ -7,8 +7,9 @@ each of those holds the request, and with it the token.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
 
 from verify.errors import NetworkError
 from verify.evidence import hub_session, hub_waits
@@ -63,8 +64,7 @@ class FaultError(Exception):
         self.fault = fault
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted(Generic[_Taken]):
+class Wanted(msgspec.Struct, Generic[_Taken], frozen=True):
     """A request.
 
     Attributes:

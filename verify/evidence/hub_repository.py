@@ -4,10 +4,10 @@ The same for reading over the network and from the cache: `HubFiles` knows where
 """
 
 from contextlib import suppress
-from dataclasses import replace
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 
 from verify.errors import NetworkError
 from verify.evidence import hub_one_request, hub_waits, weights

@@ -5,7 +5,6 @@ Opens no file and touches no network.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from operator import attrgetter, eq
 
 import msgspec
@@ -48,8 +47,7 @@ _metadata = msgspec.json.Decoder(_Metadata)
 _weight_map = msgspec.json.Decoder(dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(msgspec.Struct, frozen=True):
     """A parsed index.
 
     Attributes:

@@ -7,10 +7,11 @@ transformers/utils/__init__.py, `_add_variant` in transformers/modeling_utils.py
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from importlib import import_module
 from itertools import islice
 from typing import Protocol, cast
+
+from msgspec.structs import replace
 
 from verify.errors import NotFoundError, UsageError
 from verify.evidence.base import Problem

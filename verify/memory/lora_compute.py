@@ -10,6 +10,8 @@ adapter in that layer does.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from verify.config import Config
 from verify.errors import ConfigError
 from verify.formula import MOST_LAYERS, Formula, Layers
@@ -131,11 +133,11 @@ class _Plan:
     def _forward(self, chosen: "range | tuple[int, ...]") -> dict[str, Size]:
         """Operations of some layers forward, by name."""
         terms = tuple(
-            replace(term, layers=Layers(kept, Size.of(len(kept))))
+            structs.replace(term, layers=Layers(kept, Size.of(len(kept))))
             for term in self.formula.terms
             if term.layers and (kept := tuple(index for index in term.layers.indices if index in chosen))
         )
-        part = replace(self.formula, terms=terms, extras=())
+        part = structs.replace(self.formula, terms=terms, extras=())
         return {work.name: work.forward for work in compute.predict(part, self.config, self.setting).terms}
 
     def _grads(self, name: str, *, inside: bool) -> int:

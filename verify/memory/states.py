@@ -9,9 +9,11 @@ training their labels; logits are `B S V w`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from verify.config import Config
 from verify.formula import Formula, Term

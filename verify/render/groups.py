@@ -2,16 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from fractions import Fraction
+
+import msgspec
+from msgspec.structs import replace
 
 from verify.breakdown import Breakdown, expect
 from verify.roles import Kind, Role
 from verify.verification import UNCLASSIFIED, Row, Verification
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """Rows that belong together.
 
     Attributes:
@@ -23,8 +24,7 @@ class Group:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """A breakdown as reports show it.
 
     Attributes:
@@ -105,8 +105,7 @@ def layer_order(rows: Iterable[Row]) -> list[Row]:
     return [*rows[:first], *inside, *(row for row in rows[first:] if row.layer is None)]
 
 
-@dataclass(frozen=True, slots=True)
-class Alike:
+class Alike(msgspec.Struct, frozen=True):
     """Layers that hold the same, number for number.
 
     Attributes:

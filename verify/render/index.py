@@ -1,8 +1,9 @@
 """Many models in one table: a row for each, also for those that could not be checked."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from verify.render.csv import write
 from verify.render.escape import code, prose
@@ -26,8 +27,7 @@ class Unchecked(Protocol):
         """Why it could not be checked, in one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One row of the index.
 
     Attributes:

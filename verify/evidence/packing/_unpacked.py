@@ -1,7 +1,8 @@
 """What unpacking gives."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from verify.templates import Alike
 from verify.tensor import Dtype, Tensor
@@ -51,8 +52,7 @@ class Lot(NamedTuple):
         return range(len(self.stored.tensors))
 
 
-@dataclass(frozen=True, slots=True)
-class Unpacked:
+class Unpacked(msgspec.Struct, frozen=True):
     """A checkpoint after unpacking.
 
     Attributes:
