@@ -2,8 +2,7 @@
 
 import os
 from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 from verify.errors import NotFoundError, UsageError
 
@@ -11,7 +10,7 @@ from verify.errors import NotFoundError, UsageError
 _SUFFIXES = frozenset({".json", ".safetensors", ".gguf", ".bin", ".pt", ".pth"})
 
 
-class Reference(msgspec.Struct, frozen=True):
+class Reference(NamedTuple):
     """A model as the user named it.
 
     Attributes:

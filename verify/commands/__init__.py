@@ -7,12 +7,10 @@ import argparse
 from collections.abc import Sequence
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Protocol, cast
-
-import msgspec
+from typing import NamedTuple, Protocol, cast
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(NamedTuple):
     """What a command came to.
 
     Attributes:

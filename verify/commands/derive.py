@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from verify.commands import Console, Outcome
 from verify.commands._model import access, add_fetching
 from verify.errors import ConfigError, NotFoundError, UsageError
-from verify.formula import MOST_LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,6 +127,8 @@ def _refuse_many(config: "Mapping[str, object]", prefix: str) -> None:
     Raises:
         ConfigError: There is one.
     """
+    from verify.formula import MOST_LAYERS
+
     for name, value in config.items():
         if isinstance(value, dict):
             _refuse_many(value, f"{prefix}{name}.")
