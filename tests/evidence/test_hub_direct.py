@@ -4,6 +4,7 @@ import gzip
 import socket
 import ssl
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -119,6 +120,17 @@ def test_bomb_is_inflated_no_further_than_it_is_read() -> None:
         direct.close()
 
 
+def test_body_in_tiny_pieces_takes_no_more_memory_than_a_whole_one() -> None:
+    body = OK + b"Transfer-Encoding: chunked\r\n\r\n" + 200_000 * b"2\r\n{}\r\n" + b"0\r\n\r\n"
+    with served(body) as url:
+        tracemalloc.start()
+        try:
+            assert Http({}, 5.0).read(url, limit=400_000).data == 200_000 * b"{}"
+            assert tracemalloc.get_traced_memory()[1] < 3_000_000
+        finally:
+            tracemalloc.stop()
+
+
 def test_connection_is_kept(hub: Hub, folder: Path) -> None:
     hub.add(MODEL, folder)
     for _ in range(3):
@@ -171,7 +183,7 @@ def test_redirect_opens_the_connections_that_others_will_need(hub: Hub, folder: 
         storage.settimeout(0.2)
         with pytest.raises(TimeoutError):
             storage.accept()
-        for connection in opened:
+        for connection in (*opened, storage):
             connection.close()
         assert isinstance(read.exception(), NetworkError)
 

@@ -220,8 +220,9 @@ class Direct:
 
 def _limit(connection: socket.socket, budget: Budget) -> None:
     """Set the time for the next step; to set it again as it is would cost a system call for each piece."""
-    if connection.gettimeout() != budget.step:
-        connection.settimeout(budget.step)
+    step = budget.step
+    if connection.gettimeout() != step:
+        connection.settimeout(step)
 
 
 def _connected(address: Address, budget: Budget) -> http.client.HTTPConnection:

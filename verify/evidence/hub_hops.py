@@ -5,6 +5,7 @@ for what the Hub refuses, `NetworkError` for the rest. None of them has an excep
 each of those holds the request, and with it the token.
 """
 
+import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, NamedTuple, TypeVar
@@ -127,16 +128,16 @@ def first_bytes(chunks: Iterator[bytes], limit: int, budget: Budget) -> bytes:
         FaultError: It takes too long.
     """
     # Runs to the end of a body that is no longer than the limit: only then is the connection kept alive.
-    found, length = [], 0
+    found = io.BytesIO()
     for chunk in chunks:
-        found.append(chunk)
-        length += len(chunk)
+        found.write(chunk)
         budget.receive(len(chunk))
-        if length > limit:
+        if found.tell() > limit:
+            found.truncate(limit)
             break
         if budget.left < 0:
-            raise FaultError(Fault(f"only {length} bytes arrived in all the time that there was", tries=1))
-    return b"".join(found)[:limit]
+            raise FaultError(Fault(f"only {found.tell()} bytes arrived in all the time that there was", tries=1))
+    return found.getvalue()
 
 
 def too_slow(url: str, budget: Budget) -> NetworkError:
