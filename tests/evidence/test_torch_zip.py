@@ -341,6 +341,16 @@ def test_what_is_more_than_plain_tensors_is_refused(value: object, says: str) ->
     assert str(caught.value).startswith("memory/x.bin: data.pkl: before byte ")
 
 
+def test_what_pytorch_saves_and_cannot_load_is_refused() -> None:
+    eighth = torch.zeros(3).to(torch.float8_e4m3fn)
+    data = saved({"w": eighth.requires_grad_()})
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+        torch.load(io.BytesIO(data))
+    with pytest.raises(FormatError, match="a tensor of F8_E4M3 that requires a gradient, which PyTorch saves and"):
+        read(data)
+    assert found(saved({"w": torch.nn.Parameter(eighth.detach())})) == {"w": (3,)}
+
+
 def test_another_protocol_is_refused() -> None:
     with pytest.raises(FormatError, match=r"protocol 4, where torch\.save uses 2 unless told otherwise"):
         read(saved(MODEL, pickle_protocol=4))

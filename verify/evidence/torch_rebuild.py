@@ -227,6 +227,8 @@ def _tensor_of_dtype(args: _Arguments) -> View:
             len(metadata) <= 1
         ):
             _check_flags(dtype, requires_grad, hooks, *metadata)
+            if requires_grad:  # it fails to set the data of a leaf (torch/_utils.py, `_rebuild_tensor_v3`)
+                raise RefusedError(f"a tensor of {dtype} that requires a gradient, which PyTorch saves and cannot load")
             return _view(storage, offset, size, stride, dtype)
     raise RefusedError("a tensor without a storage, or with other arguments than _rebuild_tensor_v3 takes")
 
