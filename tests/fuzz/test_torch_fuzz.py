@@ -27,7 +27,7 @@ _UNREAD = {
         r"(invalid header or archive is corrupted|unsupported method)"
     ),
     "byteorder": re.compile("ValueError: Unknown endianness type: "),
-    ".storage_alignment": re.compile(r"ValueError: invalid literal for int\(\) with base 10: b'"),
+    ".storage_alignment": re.compile(r"ValueError: invalid literal for int\(\) with base 10: b['\"]"),
     ".data/serialization_id": re.compile("UnicodeDecodeError: 'utf-8' codec can't decode byte .* in position "),
 }
 
