@@ -110,7 +110,8 @@ def test_a_gated_model_is_compared_with_its_record(hub: Hub, tmp_path: Path) -> 
     hub.add("meta-llama/Llama-2-7b-hf", tmp_path / "m").gated = True
     found = verify.check("meta-llama/Llama-2-7b-hf")
     assert found.evidence.source == "recorded"
-    assert any("gated" in note and "recorded" in note for note in found.notes)
+    (note,) = (note for note in found.notes if "gated" in note)
+    assert "compared with what was recorded of it; config from HamZil/Llama-2-7b-hf@" in note
     assert found.verdict is Verdict.EXPLAINED
 
 

@@ -176,7 +176,8 @@ def _recorded_instead(reference: Reference, error: VerifyError) -> Evidence:
         record = recorded.read(reference.name)
     except NotFoundError:
         raise error from None
-    return replace(record, note=f"{error}; compared with what was recorded of it")
+    reason = f"{error}; compared with what was recorded of it"
+    return replace(record, note="; ".join(filter(None, (reason, record.note))))
 
 
 def _of_revision(record: Evidence, revision: str) -> Evidence:
